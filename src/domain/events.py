@@ -1,0 +1,79 @@
+"""What a broker tells its listeners, in the order in which it happened. Frozen; times in epoch nanoseconds, UTC."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from src.domain.account import Position
+from src.domain.market import Bar, Mode, Quote
+from src.domain.orders import AccountId, CommissionReport, Fill, OrderId, Trade
+
+
+@dataclass(frozen=True, slots=True)
+class OrderChanged:
+    """An order's status, price or quantity changed; `trade` is its state now."""
+
+    trade: Trade
+
+
+@dataclass(frozen=True, slots=True)
+class Filled:
+    """A part or all of an order was executed."""
+
+    fill: Fill
+
+
+@dataclass(frozen=True, slots=True)
+class CommissionCharged:
+    """The commission of one execution is known."""
+
+    account: AccountId
+    order_id: OrderId
+    report: CommissionReport
+
+
+@dataclass(frozen=True, slots=True)
+class PositionChanged:
+    """A position grew, shrank or turned."""
+
+    position: Position
+
+
+@dataclass(frozen=True, slots=True)
+class QuoteChanged:
+    """The best bid or ask changed. Conflated per contract when the reader is slow."""
+
+    quote: Quote
+
+
+class BarClosed(NamedTuple):
+    """All bars that end at one instant, together: no strategy sees one before the exchange has seen all.
+
+    A tuple, as the bars in it: a replay makes one for every instant.
+    """
+
+    bars: tuple[Bar, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionChanged:
+    """The connection came, went or is in doubt."""
+
+    mode: Mode
+    connected: bool
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """A venue's message about an order or about itself, with its TWS code."""
+
+    time: int
+    code: int
+    text: str
+    account: AccountId = AccountId("")
+    order_id: OrderId | None = None
+
+
+Event = (
+    OrderChanged | Filled | CommissionCharged | PositionChanged | QuoteChanged | BarClosed | ConnectionChanged | Notice
+)

@@ -1,0 +1,93 @@
+"""What is traded and what was seen of it: contracts, bars, quotes.
+
+Market data are `float` dollars, as wires and files give them; sizes and volumes are shares.
+Times are epoch nanoseconds, UTC. A bar's `start` is IB's stamp.
+"""
+
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import StrEnum
+from typing import NamedTuple
+
+
+class Mode(StrEnum):
+    """What a session trades on; fixed from the first connection to the last line (decision D7)."""
+
+    DISCONNECTED = "disconnected"
+    SIMULATED = "simulated"
+    PAPER = "paper"
+    LIVE = "live"
+
+
+class Source(StrEnum):
+    """Where a price comes from. A simulated price never bears another name."""
+
+    LIVE = "live"
+    DELAYED = "delayed"
+    FROZEN = "frozen"
+    SIMULATED = "simulated"
+
+
+class BarSize(StrEnum):
+    """Bar sizes by their short names; `seconds` is the length of one bar."""
+
+    MIN_1 = "1m"
+    MIN_5 = "5m"
+    MIN_15 = "15m"
+    MIN_30 = "30m"
+    HOUR_1 = "1h"
+    DAY_1 = "1d"
+
+    @property
+    def seconds(self) -> int:
+        """Length of one bar in seconds."""
+        count, unit = int(self.value[:-1]), self.value[-1]
+        return count * {"m": 60, "h": 3600, "d": 86400}[unit]
+
+
+@dataclass(frozen=True, slots=True)
+class Contract:
+    """What an order names. `con_id` is 0 until a broker has qualified the contract."""
+
+    symbol: str
+    sec_type: str = "STK"
+    exchange: str = "SMART"
+    currency: str = "USD"
+    primary_exchange: str = ""
+    con_id: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ContractDetails:
+    """What a venue says of a contract: its name, its tick (dollars) and its zone."""
+
+    contract: Contract
+    long_name: str
+    min_tick: Decimal
+    time_zone_id: str = "America/New_York"
+
+
+class Bar(NamedTuple):
+    """Prices traded in [start, end): dollars, volume in shares, times in epoch nanoseconds."""
+
+    contract: Contract
+    start: int
+    end: int
+    open: float
+    high: float
+    low: float
+    close: float
+    volume: float
+
+
+class Quote(NamedTuple):
+    """Best bid and ask at one instant: dollars, sizes in shares. `last` is the last print, NaN when there was none."""
+
+    contract: Contract
+    time: int
+    bid: float
+    ask: float
+    bid_size: float
+    ask_size: float
+    last: float
+    source: Source
