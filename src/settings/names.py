@@ -1,0 +1,66 @@
+"""The names under which people write settings: one canonical name for each field, and its aliases."""
+
+from difflib import get_close_matches
+from typing import Final
+
+#: Field of `Settings` -> its names, the canonical one first.
+NAMES: Final[dict[str, tuple[str, ...]]] = {
+    "host": ("IBKR_HOST_IP", "IBKR_HOST", "IB_HOST"),
+    "port": ("IBKR_PORT", "IB_PORT"),
+    "client_id": ("IBKR_CLIENT_ID", "IB_CLIENT_ID"),
+    "check_client_id": ("IBKR_CHECK_CLIENT_ID",),
+    "backend": ("IBKR_BACKEND",),
+    "library": ("IBKR_LIBRARY",),
+    "fallback": ("IBKR_FALLBACK",),
+    "account_type": ("IBKR_ACCOUNT_TYPE",),
+    "allow_live": ("IBKR_ALLOW_LIVE",),
+    "read_only": ("IBKR_READ_ONLY",),
+    "allowed_hosts": ("IBKR_ALLOWED_HOSTS",),
+    "account_id": ("IBKR_ACCOUNT_ID", "IBKR_PAPER_ACCOUNT_ID", "IBKR_LIVE_ACCOUNT_ID"),
+    "market_data_type": ("IBKR_MARKET_DATA_TYPE",),
+    "connect_timeout": ("IBKR_CONNECT_TIMEOUT",),
+    "read_timeout": ("IBKR_READ_TIMEOUT",),
+    "order_timeout": ("IBKR_ORDER_TIMEOUT",),
+    "historical_data_timeout": ("IBKR_HISTORICAL_DATA_TIMEOUT",),
+    "auto_reconnect": ("IBKR_AUTO_RECONNECT",),
+    "max_reconnect_attempts": ("IBKR_MAX_RECONNECT_ATTEMPTS",),
+    "reconnect_delay": ("IBKR_RECONNECT_DELAY",),
+    "max_requests_per_second": ("IBKR_MAX_REQUESTS_PER_SECOND",),
+    "symbols": ("IBKR_SYMBOLS",),
+    "on_exit": ("IBKR_ON_EXIT",),
+    "state_dir": ("IBKR_STATE_DIR",),
+    "strategy": ("STRATEGY_NAME",),
+    "initial_capital": ("INITIAL_CAPITAL",),
+    "data_source": ("DATA_SOURCE",),
+    "sim_seed": ("SIM_SEED",),
+    "sim_preset": ("SIM_PRESET",),
+    "sim_market_hours": ("SIM_MARKET_HOURS",),
+    "sim_fees": ("SIM_FEES",),
+    "metrics_host": ("METRICS_HOST",),
+    "metrics_port": ("METRICS_PORT",),
+}
+
+#: Accepted and dropped unread: TWS holds the login.
+CREDENTIALS: Final = frozenset({"IB_USERNAME", "IB_PASSWORD", "IBKR_USERNAME", "IBKR_PASSWORD"})
+RISK_PREFIX: Final = "RISK_"
+#: Names that begin so are meant for us; an unknown one among others' is none of our business.
+OUR_PREFIXES: Final = ("IBKR_", "SIM_", "METRICS_")
+
+_KNOWN: Final = frozenset(name for names in NAMES.values() for name in names) | CREDENTIALS
+_OTHER_MODE: Final = {"paper": "IBKR_LIVE_ACCOUNT_ID", "live": "IBKR_PAPER_ACCOUNT_ID"}
+
+
+def is_known(name: str) -> bool:
+    """Whether a setting may bear this name."""
+    return name in _KNOWN or (name.startswith(RISK_PREFIX) and name != RISK_PREFIX)
+
+
+def names_of(field: str, account_type: str) -> tuple[str, ...]:
+    """The names of a field, canonical first; the other mode's account id is not one of them."""
+    return tuple(name for name in NAMES[field] if name != _OTHER_MODE.get(account_type))
+
+
+def nearest(name: str) -> str:
+    """A clause naming the known setting most like `name`; always one, since a hint beats none."""
+    near = get_close_matches(name.upper(), sorted(_KNOWN - CREDENTIALS), n=1, cutoff=0.0)
+    return f"did you mean {near[0]}?"

@@ -1,0 +1,133 @@
+"""Files as people leave them: odd endings, broken lines, unknown names."""
+
+from pathlib import Path
+
+import pytest
+
+from src.domain.errors import ConfigurationError
+from src.settings.sources import from_env_file, from_yaml
+
+SECRET = "hunter2-do-not-print"
+
+
+@pytest.fixture
+def env(tmp_path: Path) -> Path:
+    return tmp_path / ".env"
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    return tmp_path / "config.yaml"
+
+
+def values_of(path: Path) -> dict[str, str]:
+    return {name: given.value for name, given in from_env_file(path).items()}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"IBKR_PORT=7497\nIBKR_CLIENT_ID=2\n",
+        b"IBKR_PORT=7497\r\nIBKR_CLIENT_ID=2\r\n",
+        b"\xef\xbb\xbfIBKR_PORT=7497\r\nIBKR_CLIENT_ID=2",
+        b"export IBKR_PORT='7497'\n\n# a comment\n  IBKR_CLIENT_ID = \"2\"  # mine\n",
+    ],
+)
+def test_a_file_from_any_editor_is_read(env: Path, content: bytes) -> None:
+    env.write_bytes(content)
+    assert values_of(env) == {"IBKR_PORT": "7497", "IBKR_CLIENT_ID": "2"}
+
+
+def test_no_file_gives_nothing(env: Path) -> None:
+    assert values_of(env) == {}
+
+
+@pytest.mark.parametrize(
+    ("line", "key"),
+    [
+        (f"IBKR_ACCOUNT_ID='{SECRET}", "IBKR_ACCOUNT_ID"),
+        (f'IBKR_ACCOUNT_ID="{SECRET}" {SECRET}', "IBKR_ACCOUNT_ID"),
+        (f"IBKR_PASSWORD: {SECRET}", "IBKR_PASSWORD"),
+        (f"IBKR_PORT {SECRET}", "IBKR_PORT"),
+        ("IBKR_PORT", "IBKR_PORT"),
+    ],
+)
+def test_a_malformed_line_is_an_error_with_its_line_and_key_only(env: Path, line: str, key: str) -> None:
+    env.write_text(f"IBKR_CLIENT_ID=2\n\n{line}\nSIM_SEED=1\n")
+    with pytest.raises(ConfigurationError, match=rf"\.env line 3 \({key}\) is malformed") as caught:
+        from_env_file(env)
+    assert SECRET not in str(caught.value)
+
+
+@pytest.mark.parametrize("line", [SECRET, f"{SECRET} IBKR_PORT=1", f"'{SECRET}"])
+def test_a_stray_secret_is_not_taken_for_a_key(env: Path, line: str) -> None:
+    env.write_text(f"IBKR_CLIENT_ID=2\n{line}\n")
+    with pytest.raises(ConfigurationError, match=r"\.env line 2 is malformed") as caught:
+        from_env_file(env)
+    assert SECRET not in str(caught.value)
+
+
+def test_a_key_given_twice_counts_as_written_last_with_one_warning(env: Path, caplog: pytest.LogCaptureFixture) -> None:
+    env.write_text("IBKR_PORT=1\nIBKR_PORT=2\nIBKR_PORT=3\n")
+    assert values_of(env) == {"IBKR_PORT": "3"}
+    (record,) = caplog.records
+    assert "IBKR_PORT" in record.getMessage()
+    assert "line 3" in record.getMessage()
+
+
+def test_a_misspelt_name_of_ours_is_a_warning_and_a_stranger_is_none(
+    env: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    env.write_text(f"IBKR_PROT={SECRET}\nDATABASE_URL={SECRET}\n")
+    assert values_of(env) == {}
+    (record,) = caplog.records
+    assert "IBKR_PORT" in record.getMessage()
+    assert SECRET not in caplog.text
+
+
+def test_a_file_that_is_not_utf8_is_an_error(env: Path) -> None:
+    env.write_bytes("IBKR_PORT=7497\n".encode("utf-16"))
+    with pytest.raises(ConfigurationError, match=r"\.env is not UTF-8"):
+        from_env_file(env)
+
+
+def test_a_folder_in_the_place_of_the_file_is_an_error(env: Path) -> None:
+    env.mkdir()
+    with pytest.raises(ConfigurationError, match="cannot be read"):
+        from_env_file(env)
+
+
+@pytest.mark.parametrize("name", ["IBKR_PROT", "ibkr_port", "PORT"])
+def test_an_unknown_yaml_key_is_an_error_that_names_it_and_the_nearest(config: Path, name: str) -> None:
+    config.write_text(f"IBKR_CLIENT_ID: 1\n{name}: {SECRET}\n")
+    with pytest.raises(
+        ConfigurationError, match=rf"line 2: unknown setting {name}; did you mean IBK?R?_PORT"
+    ) as caught:
+        from_yaml(config)
+    assert SECRET not in str(caught.value)
+
+
+@pytest.mark.parametrize("text", [f"IBKR_ACCOUNT_ID: '{SECRET}\n", f"IBKR_PORT: *{SECRET}\n", f"a: b: {SECRET}\n"])
+def test_broken_yaml_is_an_error_without_its_text(config: Path, text: str) -> None:
+    config.write_text(text)
+    with pytest.raises(ConfigurationError, match=r"config\.yaml line \d+ is not valid YAML") as caught:
+        from_yaml(config)
+    assert SECRET not in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["- IBKR_PORT\n", "IBKR_PORT\n"])
+def test_yaml_that_is_no_mapping_is_an_error(config: Path, text: str) -> None:
+    config.write_text(text)
+    with pytest.raises(ConfigurationError, match="must be a mapping"):
+        from_yaml(config)
+
+
+def test_a_nested_yaml_value_is_an_error(config: Path) -> None:
+    config.write_text("IBKR_PORT:\n  live: 7496\n")
+    with pytest.raises(ConfigurationError, match=r"IBKR_PORT .*must be a plain value"):
+        from_yaml(config)
+
+
+def test_an_empty_yaml_file_gives_nothing(config: Path) -> None:
+    config.write_text("# nothing yet\n")
+    assert from_yaml(config) == {}
