@@ -1,0 +1,121 @@
+"""What the exchange refuses before it accepts, with IB's codes and texts. Pure.
+
+Margin: an order is taken only when the account could carry it together with everything else that works: the worse of
+all working buys and all working sells trading, at the larger of the mark and their own limits. Members of one OCA
+group count once. Orders that only reduce a position always pass.
+"""
+
+from collections.abc import Iterable
+from decimal import Decimal
+from typing import Final
+
+from src.domain.rejections import Rejection, insufficient_funds, not_shortable, off_tick, price_too_far, too_large
+from src.exchange.ledger import Account
+from src.exchange.margin import MINIMUM_EQUITY, requirement, worst_requirement
+from src.exchange.units import dollars
+from src.exchange.valuation import Mark, mark_of, value
+from src.exchange.working import Working
+
+#: More shares than this are refused in one order.
+MAX_ORDER_SIZE: Final = 1_000_000
+#: A limit or stop this far through the market is taken for a slip of the finger.
+MAX_THROUGH_PERCENT: Final = 50
+
+
+def rejection(order: Working, tick: int, price: int | None, *, covered: bool) -> Rejection | None:
+    """Why the order alone cannot be taken; None when it can. `price` is the mark, `covered` that it may be sold."""
+    if (order.limit or 0) % tick or (order.stop or 0) % tick:
+        return off_tick()
+    if order.quantity > MAX_ORDER_SIZE:
+        return too_large(MAX_ORDER_SIZE)
+    if price is not None and order.limit is not None and order.triggered:
+        through = (order.limit - price) * order.sign
+        if through * 100 > price * MAX_THROUGH_PERCENT:
+            return price_too_far(MAX_THROUGH_PERCENT)
+    if not covered:
+        return not_shortable(order.order.contract.symbol)
+    return None
+
+
+def shares_at_work(orders: Iterable[Working]) -> tuple[int, int]:
+    """The most shares that these working orders of one contract could still buy and sell."""
+    totals = {True: 0, False: 0}
+    groups: dict[tuple[int, bool], int] = {}
+    for order in orders:
+        if order.is_done:
+            continue
+        if order.group is None:
+            totals[order.is_buy] += order.remaining
+        else:
+            key = (id(order.group), order.is_buy)
+            groups[key] = max(groups.get(key, 0), order.remaining)
+    for (_, is_buy), shares in groups.items():
+        totals[is_buy] += shares
+    return totals[True], totals[False]
+
+
+def margin_rejection(
+    account: Account, order: Working, at_work: dict[int, list[Working]], mark: Mark, commission: Decimal
+) -> Rejection | None:
+    """Why the account cannot carry the order with all that works already (`at_work`, by con_id); None when it can."""
+    con_id = order.con_id
+    holding = account.holdings.get(con_id)
+    held = holding.quantity if holding else 0
+    if held * order.sign < 0:
+        same_way = [w.remaining for w in at_work.get(con_id, ()) if w.sign == order.sign and w.group is None]
+        if order.quantity + sum(same_way) <= abs(held):
+            return None
+    price = _price(order, mark)
+    if price is None:
+        return None
+    if order.is_buy and not at_work and _pays_in_full(account, order.quantity * price, commission):
+        return None
+    total = in_full = 0
+    for other_id in at_work.keys() | account.holdings.keys() | {con_id}:
+        orders = at_work.get(other_id, [])
+        owned = account.holdings[other_id].quantity if other_id in account.holdings else 0
+        if other_id == con_id:
+            buys, sells = shares_at_work([*orders, order])
+            at = max(price, *(_price(w, mark) or 0 for w in orders), 0)
+        elif owned or orders:
+            buys, sells = shares_at_work(orders)
+            at = mark(other_id) or (mark_of(account.holdings[other_id], mark) if owned else 0)
+            at = max(at, *(_price(w, mark) or 0 for w in orders), 0)
+        else:
+            continue
+        total += worst_requirement(owned, buys, sells, at)
+        in_full += max(abs(owned + buys), abs(owned - sells)) * at
+    needed = dollars(total) / 100
+    worth = value(account, mark)
+    equity = worth.equity - commission
+    if equity < MINIMUM_EQUITY:  # nothing can be borrowed: everything must be paid in full
+        needed = max(needed, dollars(in_full))
+    if needed <= equity:
+        return None
+    return insufficient_funds(f"{needed:.2f}", f"{equity:.2f}")
+
+
+def _pays_in_full(account: Account, amount: int, commission: Decimal) -> bool:
+    """Whether cash alone covers a purchase (shares times units) in an account that is nowhere short."""
+    for holding in account.holdings.values():
+        if holding.quantity < 0:
+            return False
+    return dollars(amount) + commission <= account.cash
+
+
+def _price(order: Working, mark: Mark) -> int | None:
+    """The dearest price (units) at which the order could trade, as far as it says."""
+    market = mark(order.con_id)
+    levels = [p for p in (market, order.limit if order.is_buy else None, order.stop) if p is not None]
+    return max(levels) if levels else order.limit
+
+
+def initial_margin(account: Account, order: Working, mark: Mark) -> Decimal:
+    """The account's initial margin (dollars) if the whole order traded at the mark."""
+    total = 0
+    for con_id in account.holdings.keys() | {order.con_id}:
+        owned = account.holdings[con_id].quantity if con_id in account.holdings else 0
+        shares = owned + (order.sign * order.quantity if con_id == order.con_id else 0)
+        price = mark(con_id) or (_price(order, mark) if con_id == order.con_id else None) or 0
+        total += requirement(shares, price)
+    return dollars(total) / 100

@@ -1,0 +1,79 @@
+"""What the exchange refuses: an order, a bracket's exit, a change. Reads the market's state, changes nothing."""
+
+from dataclasses import dataclass
+
+from src.domain.orders import Order, OrderId
+from src.domain.rejections import Rejection, below_filled, exchange_closed, no_contract
+from src.exchange import acceptance
+from src.exchange.book import Book
+from src.exchange.commission import FeeSchedule
+from src.exchange.ledger import Ledger
+from src.exchange.sessions import Sessions
+from src.exchange.valuation import Mark
+from src.exchange.working import Working
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """The exchange's checks, over its books, ledger and the orders at work."""
+
+    books: dict[int, Book]
+    ledger: Ledger
+    sessions: Sessions
+    fees: FeeSchedule
+    at_work: dict[OrderId, Working]
+    mark: Mark
+    shortable: bool
+
+    def of_order(self, order: Working, now: int) -> Rejection | None:
+        """Why a new order is refused at `now`; None when it is taken."""
+        book = self.books.get(order.con_id)
+        if book is None:
+            return no_contract(order.order.contract.symbol)
+        if order.is_immediate and not order.order.outside_rth and not self.sessions.is_open(now):
+            return exchange_closed()
+        return self._of_terms(order, book) or self._of_margin(order, now)
+
+    def of_exit(self, leg: Working) -> Rejection | None:
+        """Why a bracket's exit is refused; it only closes, so margin and short sale do not matter."""
+        book = self.books.get(leg.con_id)
+        if book is None:
+            return no_contract(leg.order.contract.symbol)
+        return acceptance.rejection(leg, book.tick_at(leg.limit or leg.stop), None, covered=True)
+
+    def of_change(self, order: Working, changed: Order, now: int) -> Rejection | None:
+        """Why `order` may not become `changed`; None when it may."""
+        if int(changed.quantity) <= order.filled:
+            return below_filled(order.filled)
+        trial = Working(changed, order.order_id, order.time)
+        trial.filled, trial.group, trial.triggered = order.filled, order.group, order.triggered
+        refused = self._of_terms(trial, self.books[order.con_id])
+        if refused or order.parent is not None:
+            return refused
+        return self._of_margin(trial, now)
+
+    def _of_terms(self, order: Working, book: Book) -> Rejection | None:
+        tick = book.tick_at(order.limit or order.stop)
+        covered = self.shortable or order.is_buy or self._is_covered(order)
+        return acceptance.rejection(order, tick, book.mark(), covered=covered)
+
+    def _is_covered(self, order: Working) -> bool:
+        """Whether the account holds what this sale, and those that work already, could sell."""
+        holding = self.ledger.accounts[order.account].holdings.get(order.con_id)
+        others = [
+            other
+            for other in self.at_work.values()
+            if (other.account, other.con_id) == (order.account, order.con_id) and other.order_id != order.order_id
+        ]
+        _, sells = acceptance.shares_at_work([*others, order])
+        return holding is not None and sells <= holding.quantity
+
+    def _of_margin(self, order: Working, now: int) -> Rejection | None:
+        price = self.mark(order.con_id) or order.limit or order.stop or 0
+        commission = self.fees.total(order.action, order.quantity, order.quantity * price, now)
+        at_work: dict[int, list[Working]] = {}
+        for other in self.at_work.values():
+            if other.account == order.account and not other.held and other.order_id != order.order_id:
+                at_work.setdefault(other.con_id, []).append(other)
+        account = self.ledger.accounts[order.account]
+        return acceptance.margin_rejection(account, order, at_work, self.mark, commission)

@@ -1,0 +1,392 @@
+"""The simulated exchange: (command, time) in, events out. Pure, deterministic, single-threaded.
+
+What it does, and where it departs from the market:
+
+- An order is checked, acknowledged (`PreSubmitted`) and reaches its book after the preset's latency; it acts on no
+  earlier print. After a bar nothing stands, so a market order placed on a close fills at the next open; after a quote
+  the market stands, so it fills at once.
+- Statuses go PreSubmitted, then Submitted when the order rests or has filled in part, then Filled, Cancelled or
+  Inactive (rejected), in the order in which TWS sends them: execution, order status, commission, position.
+- DAY orders expire at the close, those with `outside_rth` four hours later. An order placed while the market is
+  closed is held until the open (399). GTC orders do not work outside their hours and keep their price and time.
+- A bracket's exits enter inside their parent's first fill and close no more than the parent has opened; a fill of one
+  reduces the other. Members of another OCA group cancel each other at the first fill (IB's OCA type 1).
+- ExcessLiquidity below zero liquidates at market, the position with the largest requirement first and whole; IB
+  closes as little as it can. Ten minutes before the close the same holds for Reg T's overnight 50 %.
+- No dividends, splits, interest, borrow fees, auctions, halts or price bands.
+
+Every id is a counter: the same seed and the same commands give the same events, byte for byte.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from decimal import Decimal, localcontext
+from math import inf
+from typing import Final, NamedTuple
+
+from src.domain.account import AccountPnL, AccountSummary, OrderPreview, Position
+from src.domain.errors import InvalidOrderError, UnknownOrderError
+from src.domain.events import Event
+from src.domain.market import Bar, Contract, Quote
+from src.domain.orders import (
+    AccountId,
+    Bracket,
+    Fill,
+    Order,
+    OrderChange,
+    OrderId,
+    OrderStatus,
+    Trade,
+)
+from src.domain.rejections import (
+    CANCEL_TOO_LATE,
+    CANCEL_UNKNOWN,
+    CANCELLED,
+    UNKNOWN_ORDER,
+    Rejection,
+)
+from src.exchange import acceptance, valuation
+from src.exchange.book import Book
+from src.exchange.commission import FeeSchedule
+from src.exchange.fill_models import Preset
+from src.exchange.floor import Floor
+from src.exchange.restoring import account_state, by_account, order_state, restored_account, restored_orders
+from src.exchange.sessions import Sessions
+from src.exchange.state import ExchangeState
+from src.exchange.units import CONTEXT, exact_units, units
+from src.exchange.working import OcaGroup, Working
+
+_FAR: Final = 1 << 62  # a price beyond any
+
+
+class Listed(NamedTuple):
+    """A contract that trades here and its tick in dollars."""
+
+    contract: Contract
+    tick: Decimal
+
+
+class Exchange:
+    """Books, accounts and their clockwork. All times are arguments, in epoch nanoseconds, and never go back."""
+
+    def __init__(
+        self, listed: Iterable[Listed], preset: Preset, sessions: Sessions, fees: FeeSchedule, *, shortable: bool = True
+    ) -> None:
+        self._books = {
+            item.contract.con_id: Book(item.contract, exact_units(item.tick), preset.fill_model.reach)
+            for item in listed
+        }
+        self._fees = fees
+        self._floor = Floor(self._books, preset, sessions, fees, shortable=shortable)
+        self.ledger = self._floor.ledger
+        self._now = -1
+        self._wake: float = -inf  # until here nothing falls due; -inf before the first command
+
+    # --- accounts --------------------------------------------------------------------------------------------------
+
+    def open_account(self, account_id: AccountId, cash: Decimal) -> None:
+        """Open an account with `cash` dollars."""
+        self.ledger.open(account_id, cash)
+
+    def account_summary(self, account: AccountId, now: int) -> AccountSummary:
+        """IB's tags of an account at the latest prices."""
+        with localcontext(CONTEXT):
+            return valuation.summary(self.ledger.accounts[account], self._floor.mark, now)
+
+    def pnl(self, account: AccountId) -> AccountPnL:
+        """Profit and loss of an account at the latest prices."""
+        with localcontext(CONTEXT):
+            return valuation.pnl(self.ledger.accounts[account], self._floor.mark)
+
+    def positions(self, account: AccountId) -> tuple[Position, ...]:
+        """The account's open positions at the latest prices."""
+        holdings = self.ledger.accounts[account].holdings.values()
+        with localcontext(CONTEXT):
+            held = self.ledger.accounts[account]
+            return tuple(
+                valuation.position(held, h, valuation.mark_of(h, self._floor.mark))
+                for h in holdings
+                if h.quantity or h.realized
+            )
+
+    @property
+    def now(self) -> int:
+        """The last moment processed; -1 before the first."""
+        return self._now
+
+    def mark(self, con_id: int) -> int | None:
+        """The latest price of a contract in units: the last print, else the middle of the quote, else the close."""
+        return self._floor.mark(con_id)
+
+    def remember(self, contract: Contract, price: float) -> None:
+        """Take a price (dollars) from before the session for the mark, until there is one of this session."""
+        self._books[contract.con_id].remembered = units(price)
+
+    def last_bar(self, contract: Contract) -> Bar | None:
+        """Return the last bar of a listed contract; None before the first."""
+        return self._books[contract.con_id].last
+
+    # --- state -----------------------------------------------------------------------------------------------------
+
+    def save(self) -> ExchangeState:
+        """Return everything needed to go on later: accounts, the orders at work, and what ended today."""
+        today = valuation.day_of(self._now)
+        kept = [o for o in self._floor.orders.values() if o.family_works or valuation.day_of(o.time) >= today]
+        fills = [f for each in self._floor.settlement.fills.values() for f in each]
+        return ExchangeState(
+            self._now,
+            self._floor.next_order,
+            self._floor.settlement.next_execution,
+            tuple(account_state(account, self._floor.mark) for account in self.ledger.accounts.values()),
+            tuple(map(order_state, kept)),
+            tuple(f for f in fills if valuation.day_of(f.execution.time) >= today),
+        )
+
+    def restore(self, state: ExchangeState, now: int) -> tuple[Event, ...]:
+        """Take over a saved state and catch up on what fell due by time until `now`."""
+        with localcontext(CONTEXT):
+            self._floor.next_order, self._floor.settlement.next_execution = state.next_order, state.next_execution
+            self._floor.settlement.fills.update(by_account(state.fills))
+            for saved in state.accounts:
+                self.ledger.accounts[saved.account_id] = restored_account(saved)
+                for held in saved.holdings:
+                    self._books[held.contract.con_id].remembered = held.mark
+            self._floor.orders = restored_orders(state.orders)
+            stood = {saved.order_id: saved.on_book for saved in state.orders}
+            if state.now > 0:
+                self._floor.reach(state.now)
+            for order_id, order in self._floor.orders.items():
+                if order.is_done:
+                    continue
+                self._floor.at_work[order_id] = order
+                if order.order.oca_group and order.group is not None:
+                    self._floor.groups[order.account, order.order.oca_group] = order.group
+                if stood[order_id]:
+                    self._books[order.con_id].add(order)
+                elif not order.held:
+                    self._floor.enter(order, self._floor.first_open(order, state.now))
+                if order.status is OrderStatus.PENDING_CANCEL:
+                    self._floor.send_cancel(order, state.now)
+            self._floor.reach(max(now, state.now))
+            return self._flush(max(now, state.now))
+
+    # --- orders ----------------------------------------------------------------------------------------------------
+
+    def submit(self, account: AccountId, order: Order, now: int) -> tuple[Event, ...]:
+        """Take an order. Its first event, an `OrderChanged`, bears its id and says PreSubmitted or Inactive."""
+        with localcontext(CONTEXT):
+            self._floor.reach(now)
+            self._floor.take(self._floor.new(account, order, now), now)
+            self._floor.reach(now)
+            return self._flush(now)
+
+    def submit_bracket(self, account: AccountId, bracket: Bracket, now: int) -> tuple[Event, ...]:
+        """Take a bracket whole, or nothing of it; the first three order ids are parent, target and stop."""
+        with localcontext(CONTEXT):
+            self._floor.reach(now)
+            parent = self._floor.new(account, bracket.parent, now)
+            exits = tuple(
+                self._floor.new(account, replace(leg, parent_id=parent.order_id), now)
+                for leg in (bracket.take_profit, bracket.stop_loss)
+            )
+            group = OcaGroup(list(exits), reduce=True)
+            refused = next((r for leg in exits if (r := self._floor.admission.of_exit(leg))), None)
+            for leg in exits:
+                leg.parent, leg.group, leg.held = parent, group, True
+            parent.children = exits
+            self._floor.take(parent, now, refused)
+            for leg in exits:
+                if parent.is_done:
+                    self._floor.reject(leg, refused or Rejection(parent.code or CANCELLED, parent.reason), now)
+                else:
+                    self._floor.at_work[leg.order_id] = leg
+                    self._floor.report(leg, now)
+            self._floor.reach(now)
+            return self._flush(now)
+
+    def modify(self, account: AccountId, order_id: OrderId, change: OrderChange, now: int) -> tuple[Event, ...]:
+        """Change a working order; a refused change is a `Notice` and leaves the order as it is."""
+        with localcontext(CONTEXT):
+            self._floor.reach(now)
+            order = self._floor.own(account, order_id)
+            if order is None or order.is_done:
+                self._floor.notice(now, UNKNOWN_ORDER, f"Can't find order with id = {order_id}", account, order_id)
+                return self._flush(now)
+            try:
+                changed = change.applied_to(order.order)
+            except InvalidOrderError as error:
+                self._floor.notice(now, 201, f"Order rejected - reason:{error}", account, order_id)
+                return self._flush(now)
+            refused = self._floor.admission.of_change(order, changed, now)
+            if refused:
+                self._floor.notice(now, refused.code, refused.text, account, order_id)
+            elif order.held:
+                self._floor.change(order, changed, now)
+            else:
+                self._floor.arrivals.send(
+                    order, now + self._floor.latency, lambda w, at: self._floor.change(w, changed, at)
+                )
+                self._floor.reach(now)
+            return self._flush(now)
+
+    def cancel(self, account: AccountId, order_id: OrderId, now: int) -> tuple[Event, ...]:
+        """Cancel a working order; with a latency it is PendingCancel first and may still fill."""
+        with localcontext(CONTEXT):
+            self._floor.reach(now)
+            order = self._floor.own(account, order_id)
+            if order is None:
+                self._floor.notice(
+                    now, CANCEL_UNKNOWN, f"OrderId {order_id} that needs to be cancelled is not found.", account
+                )
+            elif order.is_done:
+                text = f"OrderId {order_id} that needs to be cancelled can not be cancelled, state: {order.status}."
+                self._floor.notice(now, CANCEL_TOO_LATE, text, account, order_id)
+            elif order.status is not OrderStatus.PENDING_CANCEL:
+                self._floor.send_cancel(order, now)
+            return self._flush(now)
+
+    def preview(self, account: AccountId, order: Order, now: int) -> OrderPreview:
+        """What the order would do to margin and commission at the latest prices; nothing is placed."""
+        with localcontext(CONTEXT):
+            held = self.ledger.accounts[account]
+            worth = valuation.value(held, self._floor.mark)
+            trial = Working(order, OrderId(0), now)
+            price = self._floor.mark(trial.con_id) or trial.limit or trial.stop or 0
+            commission = self._fees.total(trial.action, trial.quantity, trial.quantity * price, now)
+            after = acceptance.initial_margin(held, trial, self._floor.mark)
+            refused = self._floor.admission.of_order(trial, now)
+            return OrderPreview(
+                worth.margin, after, after, worth.equity - commission, commission, refused.text if refused else ""
+            )
+
+    def trade(self, order_id: OrderId) -> Trade:
+        """An order's state now; UnknownOrderError."""
+        order = self._floor.orders.get(order_id)
+        if order is None:
+            raise UnknownOrderError(f"no order {order_id} here", code=UNKNOWN_ORDER)
+        with localcontext(CONTEXT):
+            return order.snapshot()
+
+    def trades(self, account: AccountId) -> tuple[Trade, ...]:
+        """Every order of an account, in the order they came."""
+        with localcontext(CONTEXT):
+            return tuple(order.snapshot() for order in self._floor.orders.values() if order.account == account)
+
+    def open_trades(self, account: AccountId) -> tuple[Trade, ...]:
+        """The account's working orders."""
+        with localcontext(CONTEXT):
+            return tuple(order.snapshot() for order in self._floor.at_work.values() if order.account == account)
+
+    def fills(self, account: AccountId) -> tuple[Fill, ...]:
+        """The account's executions with their commissions, oldest first."""
+        return tuple(self._floor.settlement.fills.get(account, ()))
+
+    # --- time and prices -------------------------------------------------------------------------------------------
+
+    def advance(self, now: int, bars: Sequence[Bar] = ()) -> tuple[Event, ...]:
+        """Move to `now` with ALL bars that end then; without bars, time alone passes.
+
+        Every bar is seen by the exchange before anybody else: an order decided on one cannot fill in another.
+        """
+        if self._now <= now <= self._wake:
+            books = self._books
+            for bar in bars:
+                book = books[bar[0].con_id]
+                if book.low_guard < bar[5] and bar[4] < book.high_guard:
+                    book.last = bar
+                else:
+                    break
+            else:
+                self._now = now
+                return ()
+        with localcontext(CONTEXT):
+            return self._advance_slowly(now, bars)
+
+    def quote(self, quote: Quote) -> tuple[Event, ...]:
+        """A new best bid and ask. From the first one on, quotes make this contract's market and bars only inform."""
+        book = self._books[quote[0].con_id]
+        if (
+            self._now <= quote[1] <= self._wake
+            and book.low_guard < quote[2] <= quote[3] < book.high_guard
+            and book.quote is not None
+        ):
+            book.stand(quote)
+            self._now = quote[1]
+            return ()
+        with localcontext(CONTEXT):
+            return self._quote_slowly(book, quote)
+
+    def close_session(self, now: int) -> tuple[Event, ...]:
+        """End the trading day: DAY orders expire, the day's P&L starts anew."""
+        with localcontext(CONTEXT):
+            self._floor.reach(now)
+            self._floor.expire(now, outside_rth=False)
+            self._floor.expire(now, outside_rth=True)
+            self._floor.start_day()
+            return self._flush(now)
+
+    @property
+    def next_arrival(self) -> int | None:
+        """When the next thing lands by time alone; None when nothing will."""
+        landing = self._floor.arrivals.first(may_enter=self._floor.is_quoted)
+        return landing.active_at if landing is not None else None
+
+    def _advance_slowly(self, now: int, bars: Sequence[Bar]) -> tuple[Event, ...]:
+        self._check_time(now)
+        for bar in bars:
+            last = self._books[bar.contract.con_id].last
+            if last is not bar:  # the fast path has already let it through, before another bar stopped there
+                _check(bar, last)
+        self._floor.reach(max(self._now, min([bar.start for bar in bars], default=now)))
+        for bar in bars:
+            book = self._books[bar.contract.con_id]
+            if book.quote is None:
+                due = self._floor.arrivals.pop_due(bar.contract.con_id, bar.end - 1)
+                if due or book.market or not (book.low_guard < bar.low and bar.high < book.high_guard):
+                    self._floor.matching.walk(book, bar, due)
+            book.last = bar
+        self._floor.reach(now)
+        return self._flush(now)
+
+    def _check_time(self, now: int) -> None:
+        """Time does not go back; the fast paths leave the floor's own clock behind."""
+        if now < self._now:
+            raise ValueError(f"time goes back: {now} after {self._now}")
+        self._floor.now = self._now
+
+    def _quote_slowly(self, book: Book, quote: Quote) -> tuple[Event, ...]:
+        self._check_time(quote.time)
+        self._floor.reach(max(self._now, quote.time - 1))
+        opening = book.quote is None or not self._floor.same_session(book.quote.time, quote.time)
+        stood = book.market_now(quote.time)
+        before = (stood.bid, stood.ask) if stood is not None else (0, _FAR)
+        book.stand(quote)
+        market = book.market_now(quote.time)
+        if market is not None:
+            self._floor.matching.sweep(book, market, None if opening else before)
+            book.take_left(market)
+        self._floor.reach(quote.time)
+        return self._flush(quote.time)
+
+    def _flush(self, now: int) -> tuple[Event, ...]:
+        """Hand out what has happened; set guards and the next moment at which something falls due."""
+        floor, out = self._floor, self._floor.out
+        self._now = floor.now = max(floor.now, now)
+        while floor.check_margins(self._now):  # after commands as well: an order can fill at once on a standing quote
+            floor.reach(self._now)
+        for book in self._books.values():
+            if book.dirty:
+                book.set_guards()
+        self._wake = floor.wake
+        events = tuple(out)
+        out.clear()
+        return events
+
+
+def _check(bar: Bar, last: Bar | None) -> None:
+    """Refuse a bar that no market could have traded. NaN fails every comparison."""
+    _, start, end, opening, high, low, close, _ = bar
+    if not (0.0 < low <= opening <= high < inf and low <= close <= high):
+        raise ValueError(f"a bar needs finite prices above zero, open and close between low and high: {bar}")
+    if start >= end or (last is not None and end <= last.end):
+        raise ValueError(f"a bar must start before it ends, and follow the one before: {bar}")

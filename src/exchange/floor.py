@@ -1,0 +1,318 @@
+"""The trading floor inside an exchange: what happens to orders as time passes, between the commands.
+
+Arrivals land and alarms ring in time order; orders are taken, rejected, changed, suspended and expired here. Events are
+appended to `out`, in the order in which they happen.
+"""
+
+from dataclasses import replace
+from decimal import Decimal
+from heapq import heappop, heappush
+from typing import Final
+
+from src.domain.errors import InvalidOrderError
+from src.domain.events import Event, Notice, OrderChanged
+from src.domain.market import Contract, Quote
+from src.domain.orders import AccountId, Action, Order, OrderId, OrderStatus, OrderType, TimeInForce
+from src.domain.rejections import CANCEL_TOO_LATE, HELD, HELD_TEXT, Rejection
+from src.exchange import valuation
+from src.exchange.admission import Admission
+from src.exchange.arrivals import Arrival, Arrivals
+from src.exchange.book import Book
+from src.exchange.commission import FeeSchedule
+from src.exchange.fill_models import Preset
+from src.exchange.ledger import Account, Holding, Ledger
+from src.exchange.margin_calls import MarginCalls
+from src.exchange.matching import Matching
+from src.exchange.sessions import Sessions
+from src.exchange.settlement import LIQUIDATION, Settlement
+from src.exchange.working import OcaGroup, Working
+
+_NS: Final = 1_000_000_000
+_EXTENDED: Final = 4 * 3600 * _NS  # extended hours end this long after the close
+_REG_T: Final = 600 * _NS  # the overnight margin is looked at this long before the close
+_FAR: Final = 1 << 62
+_NEVER: Final = (_FAR, 0)
+
+
+class Floor:
+    """Books, orders and accounts of one exchange, and their clockwork."""
+
+    def __init__(
+        self, books: dict[int, Book], preset: Preset, sessions: Sessions, fees: FeeSchedule, *, shortable: bool
+    ) -> None:
+        self.books, self.latency, self.sessions = books, preset.latency, sessions
+        self.ledger = Ledger()
+        self.orders: dict[OrderId, Working] = {}
+        self.at_work: dict[OrderId, Working] = {}  # accepted and not done, in the order they came
+        self.groups: dict[tuple[AccountId, str], OcaGroup] = {}
+        self.arrivals = Arrivals()
+        self.out: list[Event] = []
+        self.next_order = 1
+        self.now = -1
+        self._alarms: list[tuple[int, int]] = []  # (time, what): 0 overnight margin, 1 close, 2 end of extended hours
+        self._close = -1
+        self.settlement = Settlement(self.ledger, fees, books, self.out, self._order_done)
+        self.admission = Admission(books, self.ledger, sessions, fees, self.at_work, self.mark, shortable=shortable)
+        self._margin_calls = MarginCalls(self.ledger, books, self.mark)
+        self.matching = Matching(preset.fill_model, self.settlement.settle, self._rests, self._lapses)
+
+    def mark(self, con_id: int) -> int | None:
+        """The latest price of a contract in units; None before the first."""
+        book = self.books.get(con_id)
+        return None if book is None else book.mark()
+
+    @property
+    def wake(self) -> int:
+        """The last moment before something falls due."""
+        alarm = self._alarms[0][0] if self._alarms else _FAR
+        earliest = self.arrivals.earliest
+        return (min(earliest, alarm)) - 1
+
+    def same_session(self, before: int, now: int) -> bool:
+        """Whether no close lies between two moments."""
+        if self.sessions.is_always:
+            return True
+        close = self.sessions.close_after(before)
+        return close is None or now <= close
+
+    def reach(self, now: int) -> None:
+        """Let time pass up to `now`: arrivals meet standing quotes, alarms go off, in time order."""
+        if now < self.now:
+            raise ValueError(f"time goes back: {now} after {self.now}")
+        if self._close < 0:
+            self._set_alarms(now)
+            for session in self.sessions.between(now - _EXTENDED, now):
+                if session.close <= now < session.close + _EXTENDED:  # the extended hours of a session already over
+                    heappush(self._alarms, (session.close + _EXTENDED, 2))
+        while now > self.wake:
+            landing = self.arrivals.first(may_enter=self.is_quoted)
+            alarm = self._alarms[0] if self._alarms else _NEVER
+            if landing is not None and landing.active_at < alarm[0] and landing.active_at <= now:
+                self.arrivals.take(landing)
+                self._land(self.books[landing.order.con_id], landing)
+            elif alarm[0] <= now:
+                heappop(self._alarms)
+                self._ring(*alarm)
+            else:
+                break
+        self.now = now
+
+    def _still_stands(self, quote: Quote, now: int) -> bool:
+        """Whether no session has opened since a quote: an order held until the open must not meet yesterday's."""
+        return not any(session.open > quote.time for session in self.sessions.between(quote.time, now + 1))
+
+    def is_quoted(self, con_id: int) -> bool:
+        """Whether a quote stands for an order to meet; after a bar nothing does, and orders wait for prints."""
+        return self.books[con_id].quote is not None
+
+    def _land(self, book: Book, arrival: Arrival) -> None:
+        order = arrival.order
+        if not arrival.act(order, arrival.active_at):
+            return
+        if book.quote is None:
+            self.enter(order, arrival.active_at)  # a change acts on no earlier print of the bar it arrives in
+            return
+        market = book.market_now(arrival.active_at) if self._still_stands(book.quote, arrival.active_at) else None
+        if market is not None:
+            self.matching.meet(book, order, market)
+            book.take_left(market)
+        elif order.is_immediate:
+            self._lapses(order, arrival.active_at)
+        else:
+            book.add(order)
+            self._rests(order, arrival.active_at)
+
+    # --- alarms ----------------------------------------------------------------------------------------------------
+
+    def _set_alarms(self, now: int) -> None:
+        close = self.sessions.close_after(now)
+        self._close = _FAR if close is None else close
+        if close is not None:
+            if close - _REG_T > now:
+                heappush(self._alarms, (close - _REG_T, 0))
+            heappush(self._alarms, (close, 1))
+            heappush(self._alarms, (close + _EXTENDED, 2))
+
+    def _ring(self, time: int, alarm: int) -> None:
+        if alarm == 0:
+            for account, holding in self._margin_calls.overnight():
+                self._liquidate(account, holding, time)
+        elif alarm == 1:
+            self.expire(time, outside_rth=False)
+            self._suspend(time)
+            self.start_day()
+            self._set_alarms(time)
+        else:
+            self.expire(time, outside_rth=True)
+
+    def expire(self, time: int, *, outside_rth: bool) -> None:
+        """End the DAY orders of regular, or of extended, hours."""
+        for order in tuple(self.at_work.values()):
+            ends_now = order.order.tif != TimeInForce.GTC and order.order.outside_rth == outside_rth
+            if ends_now and not self.arrivals.has_entry(order, time):
+                self.settlement.cancel(order, time, "the DAY order expired at the close")
+
+    def _suspend(self, close: int) -> None:
+        """GTC orders of regular hours leave their book and return at the next open, in their old order."""
+        for order in tuple(self.at_work.values()):
+            if not order.order.outside_rth and (order.on_book or self.arrivals.withdraw(order, close)):
+                self.books[order.con_id].remove(order)
+                opening = self.sessions.next_open(close)
+                self.enter(order, opening if opening is not None else close)
+
+    def start_day(self) -> None:
+        """Today's P&L starts anew."""
+        for account in self.ledger.accounts.values():
+            account.day_start = valuation.value(account, self.mark).equity
+
+    # --- acceptance ------------------------------------------------------------------------------------------------
+
+    def new(self, account: AccountId, order: Order, now: int) -> Working:
+        """A numbered record of an order, tied to its OCA group."""
+        if account not in self.ledger.accounts:
+            raise InvalidOrderError(f"account {account!r} is not open here")
+        if order.account != account:
+            order = replace(order, account=account)
+        working = Working(order, OrderId(self.next_order), now)
+        self.next_order += 1
+        self.orders[working.order_id] = working
+        if order.oca_group:
+            group = self.groups.setdefault((account, order.oca_group), OcaGroup())
+            group.members.append(working)
+            working.group = group
+        return working
+
+    def take(self, order: Working, now: int, refused: Rejection | None = None) -> None:
+        """Accept an order and send it to its book, or reject it."""
+        refused = refused or self.admission.of_order(order, now)
+        if refused:
+            self.reject(order, refused, now)
+            return
+        arrives = now + self.latency
+        opening = self.first_open(order, arrives)
+        self.at_work[order.order_id] = order
+        if opening == arrives:
+            self.report(order, now)
+        else:
+            order.code, order.reason = HELD, HELD_TEXT
+            self.report(order, now)
+            self.notice(now, HELD, HELD_TEXT, order.account, order.order_id)
+        self.enter(order, opening)
+
+    def reject(self, order: Working, refused: Rejection, now: int) -> None:
+        """End an order that the exchange refuses."""
+        self.settlement.set_done(order, OrderStatus.INACTIVE, now, refused.code, refused.text)
+        self.notice(now, refused.code, refused.text, order.account, order.order_id)
+
+    # --- an order's life -------------------------------------------------------------------------------------------
+
+    def first_open(self, order: Working, moment: int) -> int:
+        """When an order that arrives at `moment` may work: then, or at the next open of its hours."""
+        if order.order.outside_rth or self.sessions.is_open(moment):
+            return moment
+        return self.sessions.next_open(moment) or moment
+
+    def enter(self, order: Working, active_at: int) -> None:
+        """Send an order to its book; it meets no print before `active_at`."""
+        self.arrivals.send(order, active_at, _enters, entry=True)
+
+    def send_cancel(self, order: Working, now: int) -> None:
+        """Cancel after the latency; at once what has not reached the market yet."""
+        if not self.latency or order.held or self.arrivals.enters_later(order):
+            self.settlement.cancel(order, now, "")
+            return
+        order.status = OrderStatus.PENDING_CANCEL
+        self.report(order, now)
+        self.arrivals.send(order, now + self.latency, self._cancelled)
+
+    def change(self, order: Working, changed: Order, time: int) -> bool:
+        """Make an arrived change; True when the order is to meet the market anew."""
+        if order.is_done or int(changed.quantity) <= order.filled:
+            self.notice(time, CANCEL_TOO_LATE, "Cannot modify a filled order.", order.account, order.order_id)
+            return False
+        stood = order.on_book or self.arrivals.withdraw(order, time)
+        self.books[order.con_id].remove(order)
+        keeps_place = changed.quantity <= order.order.quantity and (
+            (changed.limit_price, changed.stop_price) == (order.order.limit_price, order.order.stop_price)
+        )
+        if not keeps_place:
+            order.seq = self.next_order
+            self.next_order += 1
+        order.order, order.quantity = changed, int(changed.quantity)
+        order.take_prices()
+        self.report(order, time)
+        return stood
+
+    def _cancelled(self, order: Working, time: int) -> bool:
+        self.settlement.cancel(order, time, "")
+        return False
+
+    def _order_done(self, order: Working) -> None:
+        self.at_work.pop(order.order_id, None)
+
+    def _rests(self, order: Working, time: int) -> None:
+        if order.status is OrderStatus.PRE_SUBMITTED:
+            order.status = OrderStatus.SUBMITTED
+            self.report(order, time)
+
+    def _lapses(self, order: Working, time: int) -> None:
+        self.settlement.cancel(order, time, "what an immediate order could not trade at once is cancelled")
+
+    def own(self, account: AccountId, order_id: OrderId) -> Working | None:
+        """The account's order of that id; None when it has none."""
+        order = self.orders.get(order_id)
+        return order if order is not None and order.account == account else None
+
+    def check_margins(self, now: int) -> bool:
+        """Liquidate what an account can no longer carry; True when something new is on its way for that."""
+        started = False
+        for account, holding in self._margin_calls.due():
+            started |= self._liquidate(account, holding, now)
+        return started
+
+    def _liquidate(self, account: Account, holding: Holding, now: int) -> bool:
+        """Close a position at market, unless that is under way; everything else of the contract is cancelled."""
+        at_work = [w for w in self.at_work.values() if w.account == account.account_id]
+        if any(w.order.order_ref == LIQUIDATION for w in at_work):
+            return False
+        for order in at_work:
+            if order.con_id == holding.contract.con_id:
+                self.settlement.cancel(order, now, "the position is being liquidated")
+        self.notice(now, 2100, f"Margin: {holding.contract.symbol} is liquidated", account.account_id)
+        order = self.new(account.account_id, _closing(holding.contract, holding.quantity), now)
+        self.at_work[order.order_id] = order
+        self.report(order, now)
+        self.enter(order, now)
+        return True
+
+    # --- events ----------------------------------------------------------------------------------------------------
+
+    def report(self, order: Working, time: int) -> None:
+        """Tell an order's state."""
+        order.time = time
+        self.out.append(OrderChanged(order.snapshot()))
+
+    def notice(self, time: int, code: int, text: str, account: AccountId, order_id: OrderId | None = None) -> None:
+        """Tell a message of the venue."""
+        self.out.append(Notice(time, code, text, account, order_id))
+
+
+def _enters(order: Working, time: int) -> bool:
+    """An order reaches the exchange: it is held no longer."""
+    del time
+    if not order.is_done:
+        order.code, order.reason = None, ""
+    return not order.is_done
+
+
+def _closing(contract: Contract, quantity: int) -> Order:
+    action = Action.SELL if quantity > 0 else Action.BUY
+    return Order(
+        contract,
+        action,
+        Decimal(abs(quantity)),
+        OrderType.MARKET,
+        tif=TimeInForce.GTC,
+        outside_rth=True,
+        order_ref=LIQUIDATION,
+    )

@@ -1,0 +1,46 @@
+"""What every source of prices gives: instants in time order, and the bars before them.
+
+Whoever pulls (the Venue) feeds `quotes` to the exchange first, each at its own time, then all `bars` together.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
+
+from src.domain.market import Bar, Contract, Quote
+
+
+class Instant(NamedTuple):
+    """All that became known after the instant before and up to `time` (epoch ns): it has all happened by then.
+
+    `quotes` are in time order, none later than `time`; `bars` are all that end at `time`, one a contract at most.
+    """
+
+    time: int
+    quotes: Sequence[Quote]
+    bars: Sequence[Bar]
+
+
+class PriceSource(Protocol):
+    """Prices of some contracts, one instant after the other."""
+
+    @property
+    def contracts(self) -> Sequence[Contract]:
+        """What it has prices of."""
+        ...
+
+    @property
+    def bar_seconds(self) -> int:
+        """The length of its bars in seconds; the shortest, where they differ."""
+        ...
+
+    def next_time(self) -> int | None:
+        """When the next instant is; None at the end."""
+        ...
+
+    def step(self) -> Instant | None:
+        """The next instant; None at the end."""
+        ...
+
+    def history(self, contract: Contract, size_seconds: int, count: int, end: int) -> list[Bar]:
+        """The last `count` bars of `size_seconds` that ended at or before `end`; the caller keeps `end` <= now."""
+        ...

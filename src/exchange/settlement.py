@@ -1,0 +1,141 @@
+"""What a trade does: the order's state, the ledger, the events in TWS's order, and the orders tied to it."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from decimal import Decimal
+
+from src.domain.events import CommissionCharged, Event, Filled, OrderChanged, PositionChanged
+from src.domain.orders import AccountId, CommissionReport, Execution, Fill, OrderStatus
+from src.domain.rejections import CANCELLED
+from src.exchange.book import Book
+from src.exchange.commission import FeeSchedule
+from src.exchange.ledger import Ledger
+from src.exchange.units import dollars
+from src.exchange.valuation import day_of, position
+from src.exchange.working import Working
+
+#: The reference of orders that the exchange places by itself.
+LIQUIDATION = "LIQUIDATION"
+
+
+class Settlement:
+    """Settles trades and ends orders; appends the events to `out`."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        fees: FeeSchedule,
+        books: Mapping[int, Book],
+        out: list[Event],
+        order_done: Callable[[Working], None],
+    ) -> None:
+        self._ledger, self._fees, self._books, self._out = ledger, fees, books, out
+        self._order_done = order_done
+        self.next_execution = 1
+        self.fills: dict[AccountId, list[Fill]] = {}
+
+    def settle(self, order: Working, shares: int, price: int, time: int) -> Sequence[Working]:
+        """Book `shares` at `price` units; returns the orders that this sets free to meet the market."""
+        account = self._ledger.accounts[order.account]
+        # By the rates of this moment, before and after: an order that trades over days pays each day's own fees.
+        charged = self._fees.total(order.action, order.filled, order.value, time) if order.filled else 0
+        order.filled += shares
+        order.value += shares * price
+        commission = self._fees.total(order.action, order.filled, order.value, time) - charged
+        order.commission += commission
+        order.time = time
+        done = order.filled == order.quantity
+        if done:
+            order.status = OrderStatus.FILLED
+        elif order.status is not OrderStatus.PENDING_CANCEL:
+            order.status = OrderStatus.SUBMITTED
+        contract = order.order.contract
+        holding, realized = self._ledger.apply(account, contract, order.sign * shares, price, commission, day_of(time))
+        execution = self._execution(order, shares, price, time)
+        report = CommissionReport(execution.exec_id, commission, realized)
+        fill = Fill(execution, report)
+        self.fills.setdefault(order.account, []).append(fill)
+        self._out += (
+            Filled(fill),
+            OrderChanged(order.snapshot()),
+            CommissionCharged(order.account, order.order_id, report),
+            PositionChanged(position(account, holding, price)),
+        )
+        if done:
+            self._order_done(order)
+        if order.group is not None:
+            self._settle_group(order, shares, time)
+        if order.children:
+            return self._release(order)
+        return ()
+
+    def _execution(self, order: Working, shares: int, price: int, time: int) -> Execution:
+        number = self.next_execution
+        self.next_execution += 1
+        return Execution(
+            f"{order.order_id:08x}.{number:08x}.01.01",
+            order.order_id,
+            order.order.contract,
+            order.account,
+            order.action,
+            Decimal(shares),
+            dollars(price),
+            time,
+            Decimal(order.filled),
+            order.average_price,
+            order.order.order_ref,
+            order.order.order_ref == LIQUIDATION,
+        )
+
+    def _settle_group(self, order: Working, shares: int, time: int) -> None:
+        group = order.group
+        if group is None:
+            return
+        group.filled += shares
+        for other in group.members:
+            if other is order or other.is_done:
+                continue
+            left = other.remaining - shares
+            if group.reduce and left > 0:
+                other.quantity -= shares
+                other.order = replace(other.order, quantity=Decimal(other.quantity))
+                self._report(other, time)
+            else:
+                self.cancel(other, time, f"order {order.order_id} of its group has filled")
+
+    def _release(self, parent: Working) -> Sequence[Working]:
+        free = tuple(child for child in parent.children if child.held and not child.is_done)
+        for child in free:
+            child.held = False
+        return free
+
+    def cancel(self, order: Working, time: int, reason: str) -> None:
+        """End an order; a bracket's exits end with a parent that has not traded, else shrink to what it has."""
+        if order.is_done:
+            return
+        text = f"Order Canceled - reason:{reason}"
+        self.set_done(order, OrderStatus.CANCELLED, time, CANCELLED, text)
+        for child in order.children:
+            if child.is_done:
+                continue
+            closed = child.group.filled if child.group is not None else 0
+            keep = order.filled - closed + child.filled
+            if order.filled == 0 or keep <= child.filled:
+                self.cancel(child, time, f"its parent {order.order_id} was cancelled")
+            elif keep < child.quantity:
+                child.quantity = keep
+                child.order = replace(child.order, quantity=Decimal(keep))
+                self._report(child, time)
+
+    def set_done(self, order: Working, status: OrderStatus, time: int, code: int, reason: str) -> None:
+        """End an order with a status, code and reason; it leaves its book."""
+        book = self._books.get(order.con_id)
+        if book is not None:
+            book.remove(order)
+        order.status, order.code, order.reason = status, code, reason
+        self._order_done(order)
+        self._report(order, time)
+
+    def _report(self, order: Working, time: int) -> None:
+        order.time = time
+        self._out.append(OrderChanged(order.snapshot()))

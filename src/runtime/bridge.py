@@ -1,0 +1,111 @@
+"""Events out: the queue between whoever makes events and the one thread that reads them.
+
+No callbacks: a reader takes events when it wants them, on its own thread. Quotes are conflated per contract while
+the reader is away; orders, fills, commissions, bars and connection events never are.
+"""
+
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+from types import TracebackType
+from typing import Any, Self
+
+from src.domain.events import Event, QuoteChanged
+from src.runtime.clock import monotonic
+
+#: Brings the source up to date; returns real seconds until it has more, None when it never will.
+Pump = Callable[[], float | None]
+#: Hands the reader of a stream its next event at once; None sends it to its queue and the pump.
+Take = Callable[["EventStream"], Event | None]
+
+
+class EventStream:
+    """Events in order, for one reader. A context manager and an iterator that ends with its source or on `close()`."""
+
+    def __init__(self, pump: Pump, on_close: Callable[["EventStream"], None], take: Take | None = None) -> None:
+        self._pump, self._on_close, self._take = pump, on_close, take
+        self._queue: deque[Any] = deque()  # events; an int stands for "the newest quote of that con_id"
+        #: `publish` for a source that its own reader pumps: nobody waits, and it makes no quotes.
+        self.put: Callable[[Event], None] = self._queue.append
+        self._quotes: dict[int, QuoteChanged] = {}
+        self._arrived = threading.Condition()
+        self._waiting = False
+        self._closed = False
+        self.ended = False
+
+    def publish(self, event: Event) -> None:
+        """Append an event; called by the source, from any thread."""
+        if type(event) is QuoteChanged:
+            con_id = event.quote.contract.con_id
+            with self._arrived:
+                known = con_id in self._quotes
+                self._quotes[con_id] = event
+                if not known:
+                    self._queue.append(con_id)
+        else:
+            self._queue.append(event)
+        if self._waiting:
+            with self._arrived:
+                self._arrived.notify_all()
+
+    def next(self, timeout: float | None = None) -> Event | None:
+        """Return the next event; None after `timeout` real seconds, at the source's end (`ended`) or once closed."""
+        queue, take, deadline = self._queue, self._take, None
+        while not self._closed:
+            if queue:
+                item: Event | int = queue.popleft()
+                return self._newest(item) if isinstance(item, int) else item
+            if take is not None and (event := take(self)) is not None:
+                return event
+            wait = None if queue else self._pump()
+            if queue:
+                continue
+            if wait is None:
+                self.ended = True
+                return None
+            if timeout is not None:
+                deadline = deadline or monotonic() + timeout
+                wait = min(wait, deadline - monotonic())
+                if wait < 0:
+                    return None
+            self._wait(wait)
+        return None
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether the reader has taken all there was."""
+        return not self._queue
+
+    def _newest(self, con_id: int) -> QuoteChanged:
+        with self._arrived:
+            return self._quotes.pop(con_id)
+
+    def _wait(self, seconds: float) -> None:
+        if seconds <= 0:
+            return
+        with self._arrived:
+            self._waiting = True
+            try:
+                if not self._queue and not self._closed:
+                    self._arrived.wait(seconds)
+            finally:
+                self._waiting = False
+
+    def close(self) -> None:
+        """Stop: a reader that waits returns None. Idempotent."""
+        self._closed = True
+        with self._arrived:
+            self._arrived.notify_all()
+        self._on_close(self)
+
+    def __iter__(self) -> Iterator[Event]:
+        while (event := self.next()) is not None:
+            yield event
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()

@@ -1,0 +1,348 @@
+"""The one lock-holding shell around an exchange: its price source, its clock, and who listens.
+
+`step` is the one pump. A replay at full speed steps once for each event its reader asks for, so that the market waits
+for the strategy; a clocked market steps as often as time has come, so that it waits for nobody.
+There is no ticker thread: every call, and `EventStream.next`, catches the market up to the clock (decision D5).
+"""
+
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from math import isfinite, nan
+
+from src.domain.aggregation import BarAggregator
+from src.domain.errors import NoMarketDataError
+from src.domain.events import BarClosed, CommissionCharged, Event, Filled, Notice, OrderChanged, QuoteChanged
+from src.domain.market import Bar, BarSize, Contract, Quote, Source
+from src.domain.orders import AccountId, Bracket, Order, OrderChange, OrderId
+from src.exchange.exchange import Exchange
+from src.exchange.fill_models import FillModel
+from src.exchange.prices import Instant, PriceSource
+from src.exchange.state import ExchangeState
+from src.exchange.units import UNITS_PER_DOLLAR
+from src.runtime.bridge import EventStream
+from src.runtime.clock import Clock, ReplayClock
+
+#: Makes a price source from a moment on that has a further contract beside those it had.
+Grow = Callable[[Contract, int], PriceSource]
+
+
+_bar_closed = partial(tuple.__new__, BarClosed)
+
+
+@dataclass(slots=True, eq=False)
+class _Listener:
+    """A stream and what it asked for."""
+
+    stream: EventStream
+    tell: Callable[[Event], None]
+    account: AccountId
+    con_ids: frozenset[int]
+    everything: bool  # it asked for every contract there is, at the source's own bar size
+    wants_bars: bool
+    aggregators: dict[int, BarAggregator] = field(default_factory=dict)
+
+
+class Venue:
+    """An exchange that lives in time. Every method may be called from any thread."""
+
+    def __init__(
+        self,
+        exchange: Exchange,
+        source: PriceSource,
+        clock: Clock,
+        fill_model: FillModel,
+        grow: Grow | None = None,
+    ) -> None:
+        self.exchange = exchange
+        self._source, self._clock, self._fill_model, self._grow = source, clock, fill_model, grow
+        self._waits_for_reader = isinstance(clock, ReplayClock)
+        self._priced = frozenset(each.con_id for each in source.contracts)
+        self.lock = threading.RLock()
+        self._listeners: tuple[_Listener, ...] = ()
+        self._only_reader: EventStream | None = None  # who follows all of it, when nobody else listens
+        self._last_quote: dict[int, Quote] = {}
+        self._time = max(clock.now(), exchange.now)  # an account that was kept may be ahead of the day's clock
+        self._one_account = len(exchange.ledger.accounts) == 1  # then every event is everybody's
+
+        for contract in source.contracts:
+            self._remember_close(contract)
+
+    def _remember_close(self, contract: Contract) -> None:
+        """Let the exchange value a contract at its last close until it trades: margin needs a price on a closed day."""
+        for bar in self._source.history(contract, self._source.bar_seconds, 1, self._time):
+            self.exchange.remember(contract, bar.close)
+
+    # --- time ------------------------------------------------------------------------------------------------------
+
+    def now(self) -> int:
+        """Market time; never before what has been processed."""
+        return max(self._clock.now(), self._time)
+
+    def step(self) -> Sequence[Bar] | None:
+        """Process the next instant of the price source; returns the bars that ended in it, None at the end."""
+        with self.lock:
+            instant = self._next_instant()
+            if instant is None:
+                return None
+            for listener in self._listeners:
+                self._tell(listener, instant)
+            return instant.bars
+
+    def _next_instant(self) -> Instant | None:
+        """Let the exchange see the next instant, and publish what follows from it."""
+        instant = self._source.step()
+        if instant is not None:
+            time, quotes, bars = instant
+            if quotes:
+                self._take_quotes(quotes)
+            events = self.exchange.advance(time, bars)
+            self._time = time
+            if events:
+                self._publish(events)
+        return instant
+
+    def _take_quotes(self, quotes: Sequence[Quote]) -> None:
+        quoted, last = self.exchange.quote, self._last_quote
+        for quote in quotes:
+            last[quote[0].con_id] = quote
+            if events := quoted(quote):
+                self._publish(events)
+
+    def pump(self) -> float | None:
+        """Bring the market up to its clock; returns real seconds until there is more, None when there never will be."""
+        with self.lock:
+            if self._waits_for_reader:
+                if self.step() is not None:
+                    return 0.0
+                self._run_out()
+                return None
+            following = self._source.next_time()
+            if following is None:
+                self._run_out()
+                return None
+            wait = self._clock.seconds_until(following)
+            while wait <= 0:
+                self.step()
+                following = self._source.next_time()
+                if following is None:
+                    self._run_out()
+                    return None
+                wait = self._clock.seconds_until(following)
+            self._let_time_pass()
+            arrival = self.exchange.next_arrival
+            return wait if arrival is None else min(wait, max(self._clock.seconds_until(arrival), 0.001))
+
+    def _take(self, stream: EventStream) -> Event | None:
+        """Step a replay for the one reader who follows all of it, and hand the instant over without a queue."""
+        with self.lock:
+            if stream is not self._only_reader:
+                return None
+            instant = self._next_instant()
+            if instant is None or not instant[2]:
+                return None
+            closed = _bar_closed((instant[2],))
+            if stream.is_empty:
+                return closed
+            stream.put(closed)
+            return None
+
+    def catch_up(self) -> None:
+        """Bring a clocked market up to now. A replay at full speed stands still until its reader asks for events."""
+        if not self._waits_for_reader:
+            self.pump()
+
+    def _let_time_pass(self) -> None:
+        now = self.now()
+        arrival = self.exchange.next_arrival
+        if arrival is not None and arrival <= now:
+            self._time = now
+            self._publish(self.exchange.advance(now))
+
+    def _run_out(self) -> None:
+        """No more prices: what is on its way still arrives."""
+        arrival = self.exchange.next_arrival
+        if arrival is not None and arrival > self._time and (self._waits_for_reader or arrival <= self._clock.now()):
+            self._pass_to(arrival)
+
+    def settle(self, nanoseconds: int) -> None:
+        """Let a replay's time alone pass, so that a cancel or change that is on its way can arrive."""
+        with self.lock:
+            if self._waits_for_reader:
+                self._pass_to(self._time + nanoseconds)
+
+    def _pass_to(self, moment: int) -> None:
+        self._time = moment
+        self._publish(self.exchange.advance(moment))
+
+    # --- commands --------------------------------------------------------------------------------------------------
+
+    def submit(self, account: AccountId, order: Order) -> tuple[Event, ...]:
+        """Submit an order now; returns and publishes the exchange's events."""
+        with self.lock:
+            self.want(order.contract)
+            self.catch_up()
+            return self._publish(self.exchange.submit(account, order, self._stamp()))
+
+    def submit_bracket(self, account: AccountId, bracket: Bracket) -> tuple[Event, ...]:
+        """Submit a bracket now, whole or not at all."""
+        with self.lock:
+            self.want(bracket.parent.contract)
+            self.catch_up()
+            return self._publish(self.exchange.submit_bracket(account, bracket, self._stamp()))
+
+    def modify(self, account: AccountId, order_id: OrderId, change: OrderChange) -> tuple[Event, ...]:
+        """Change an order now."""
+        with self.lock:
+            self.catch_up()
+            return self._publish(self.exchange.modify(account, order_id, change, self._stamp()))
+
+    def cancel(self, account: AccountId, order_id: OrderId) -> tuple[Event, ...]:
+        """Cancel an order now."""
+        with self.lock:
+            self.catch_up()
+            return self._publish(self.exchange.cancel(account, order_id, self._stamp()))
+
+    def _stamp(self) -> int:
+        self._time = self.now()
+        return self._time
+
+    def save(self) -> ExchangeState:
+        """Return the exchange's state as it is now."""
+        with self.lock:
+            return self.exchange.save()
+
+    # --- prices ----------------------------------------------------------------------------------------------------
+
+    @property
+    def contracts(self) -> Sequence[Contract]:
+        """What has prices here."""
+        return self._source.contracts
+
+    def want(self, contract: Contract) -> None:
+        """Have prices of a listed contract from now on; NoMarketDataError when there can be none."""
+        with self.lock:
+            if contract.con_id in self._priced:
+                return
+            if self._grow is None:
+                have = ", ".join(each.symbol for each in self._source.contracts)
+                raise NoMarketDataError(f"no prices of {contract.symbol} in this replay: it has {have}")
+            self._source = self._grow(contract, self._time + 1)
+            self._priced = frozenset(each.con_id for each in self._source.contracts)
+            self._remember_close(contract)
+
+    def quote(self, contract: Contract) -> Quote:
+        """Return the market as it stands; after a bar, its close with the preset's spread around it.
+
+        Before the first price of the session it is the last close of the history, without bid and ask.
+        """
+        with self.lock:
+            self.want(contract)
+            self.catch_up()
+            quote = self._last_quote.get(contract.con_id)
+            if quote is not None:
+                return quote
+            bar = self.exchange.last_bar(contract)
+            if bar is not None:
+                return self._quote_after(bar)
+            before = self._source.history(contract, 60, 1, self.now())
+            if not before:
+                raise NoMarketDataError(f"no price of {contract.symbol} yet: the market has not opened")
+            close = before[-1]
+            return Quote(contract, close.end, nan, nan, 0.0, 0.0, close.close, Source.SIMULATED)
+
+    def history(self, contract: Contract, size: BarSize, count: int, end: int | None) -> tuple[Bar, ...]:
+        """Up to `count` bars that ended by `end` (epoch ns), and never after now."""
+        with self.lock:
+            self.want(contract)
+            self.catch_up()
+            now = self.now()
+            return tuple(self._source.history(contract, size.seconds, count, now if end is None else min(end, now)))
+
+    def _quote_after(self, bar: Bar) -> Quote:
+        half = self._fill_model.half_spread(bar) / UNITS_PER_DOLLAR
+        size = float(self._fill_model.displayed(bar) or bar.volume)
+        bid, ask = round(bar.close - half, 4), round(bar.close + half, 4)
+        return Quote(bar.contract, bar.end, bid, ask, size, size, bar.close, Source.SIMULATED)
+
+    # --- listeners -------------------------------------------------------------------------------------------------
+
+    def listen(self, account: AccountId, contracts: Iterable[Contract], bars: BarSize | None) -> EventStream:
+        """A stream of the account's events and of these contracts' quotes, or bars of a size."""
+        stream = EventStream(self.pump, self._forget, self._take if self._waits_for_reader else None)
+        wanted = tuple(contracts)
+        for contract in wanted:
+            self.want(contract)
+        con_ids = frozenset(contract.con_id for contract in wanted)
+        own_size = bars is not None and bars.seconds == self._source.bar_seconds
+        every = own_size and con_ids >= self._priced
+        tell = stream.put if self._waits_for_reader else stream.publish
+        listener = _Listener(stream, tell, account, con_ids, every, bars is not None)
+        if bars is not None and not own_size:
+            listener.aggregators = {contract.con_id: self._aggregator(contract, bars) for contract in wanted}
+        with self.lock:
+            self._set_listeners((*self._listeners, listener))
+        return stream
+
+    def _aggregator(self, contract: Contract, size: BarSize) -> BarAggregator:
+        """An aggregator that has seen what is past of the bar under way, so that its first bar is whole."""
+        aggregator = BarAggregator(size.seconds)
+        step = self._source.bar_seconds
+        for bar in self._source.history(contract, step, size.seconds // step, self.now()):
+            aggregator.add(bar)
+        return aggregator
+
+    def _set_listeners(self, listeners: tuple[_Listener, ...]) -> None:
+        self._listeners = listeners
+        alone = len(listeners) == 1 and listeners[0].everything
+        self._only_reader = listeners[0].stream if alone else None
+
+    def _forget(self, stream: EventStream) -> None:
+        with self.lock:
+            self._set_listeners(tuple(each for each in self._listeners if each.stream is not stream))
+
+    def close(self) -> None:
+        """End every stream."""
+        for listener in self._listeners:
+            listener.stream.close()
+
+    def _publish(self, events: tuple[Event, ...]) -> tuple[Event, ...]:
+        for listener in self._listeners:
+            for event in events:
+                if self._one_account or _account_of(event) in (listener.account, ""):
+                    listener.tell(event)
+        return events
+
+    def _tell(self, listener: _Listener, instant: Instant) -> None:
+        """Give a listener the bars, in the size it asked for, or the quotes of its contracts."""
+        _, quotes, bars = instant
+        if not listener.wants_bars:
+            self._tell_quotes(listener, quotes, bars)
+            return
+        chosen = bars
+        if not listener.everything:
+            chosen = [bar for bar in bars if bar.contract.con_id in listener.con_ids]
+        if listener.aggregators:
+            chosen = [larger for bar in chosen for larger in listener.aggregators[bar.contract.con_id].add(bar)]
+        if chosen:
+            listener.tell(_bar_closed((tuple(chosen),)))
+
+    def _tell_quotes(self, listener: _Listener, quotes: Sequence[Quote], bars: Sequence[Bar]) -> None:
+        for quote in quotes:
+            if quote.contract.con_id in listener.con_ids and isfinite(quote.bid + quote.ask):
+                listener.stream.publish(QuoteChanged(quote))
+        if not quotes:
+            for bar in bars:
+                if bar.contract.con_id in listener.con_ids:
+                    listener.stream.publish(QuoteChanged(self._quote_after(bar)))
+
+
+def _account_of(event: Event) -> AccountId:
+    if isinstance(event, OrderChanged):
+        return event.trade.order.account
+    if isinstance(event, Filled):
+        return event.fill.execution.account
+    if isinstance(event, (CommissionCharged, Notice)):
+        return event.account
+    return getattr(getattr(event, "position", None), "account", AccountId(""))

@@ -1,0 +1,94 @@
+"""Calls side by side: order kept, errors as values, one deadline for all."""
+
+import threading
+from collections.abc import Callable
+from time import monotonic
+
+from src.runtime.worker import call_in_parallel, new_lock
+
+PATIENCE = 10.0
+
+
+def test_results_come_in_the_order_of_the_calls() -> None:
+    """The first call answers last here, and still stands first."""
+    second_done = threading.Event()
+
+    def first() -> str:
+        assert second_done.wait(PATIENCE)
+        return "first"
+
+    def second() -> str:
+        second_done.set()
+        return "second"
+
+    assert call_in_parallel([first, second], PATIENCE) == ["first", "second"]
+
+
+def test_calls_run_at_the_same_time() -> None:
+    """Three calls meet at a barrier, which calls made one after another never would."""
+    barrier = threading.Barrier(3)
+
+    def meet() -> bool:
+        barrier.wait(PATIENCE)
+        return True
+
+    assert call_in_parallel([meet] * 3, PATIENCE) == [True, True, True]
+
+
+def test_an_error_takes_the_place_of_its_result_alone() -> None:
+    """One failing call does not cost the others their results."""
+
+    def fail() -> int:
+        raise OSError("no route")
+
+    results = call_in_parallel([fail, lambda: 2], PATIENCE)
+    assert isinstance(results[0], OSError)
+    assert results[1] == 2
+
+
+def test_a_call_that_hangs_costs_the_deadline_once() -> None:
+    """Four hanging calls together take one timeout, and the answered one is kept."""
+    release = threading.Event()
+    calls: list[Callable[[], bool]] = [lambda: release.wait(PATIENCE)] * 4 + [lambda: True]
+    begun = monotonic()
+    try:
+        results = call_in_parallel(calls, 0.2)
+    finally:
+        release.set()
+    assert 0.2 <= monotonic() - begun < 0.6
+    assert all(isinstance(result, TimeoutError) for result in results[:4])
+    assert results[4] is True
+
+
+def test_no_calls_take_no_time() -> None:
+    """Nothing to do is done at once, whatever the deadline."""
+    assert call_in_parallel([], PATIENCE) == []
+
+
+def test_a_hanging_call_does_not_keep_the_process_alive() -> None:
+    """Whatever is left behind runs on a daemon thread."""
+    release, seen = threading.Event(), []
+
+    def hang() -> bool:
+        seen.append(threading.current_thread().daemon)
+        return release.wait(PATIENCE)
+
+    call_in_parallel([hang], 0.1)
+    release.set()
+    assert seen == [True]
+
+
+def test_the_lock_may_be_taken_again_by_its_holder_but_by_nobody_else() -> None:
+    """A method that locks may call another that locks; another thread waits outside."""
+    lock, entered = new_lock(), threading.Event()
+
+    def enter() -> None:
+        with lock:
+            entered.set()
+
+    with lock, lock:
+        other = threading.Thread(target=enter)
+        other.start()
+        assert not entered.wait(0.05)
+    other.join(PATIENCE)
+    assert entered.is_set()
