@@ -1,0 +1,1 @@
+"""What is kept: accounts, and (in later versions) journal, metrics and recordings."""
