@@ -1,0 +1,365 @@
+"""A trading session from the command line, and `LiveAITrader`, the same for a program.
+
+`python live_trader.py --help` lists the options. The summary goes to standard output, everything else to standard
+error. Exit codes: 0 done, 1 failed, 2 wrong use or configuration, 3 a real connection was wanted and there was none,
+130 and 143 after Ctrl-C and SIGTERM: the session then ends in good order, with its summary; a second signal ends it at
+once. Nothing heavy is imported before the options have been read.
+"""
+
+import argparse
+import json
+import logging
+import os
+import signal
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from decimal import Decimal
+from math import inf, isfinite
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, NoReturn
+
+if TYPE_CHECKING:
+    from src.brokers.ib_gateway import IBGatewayClient
+    from src.brokers.opening import Play
+    from src.domain.market import Contract
+    from src.settings import Settings
+    from src.trading.summary import SessionSummary
+    from src.trading.trader import Progress, SessionPlan, Trader
+
+_log = logging.getLogger(__name__)
+_DEFAULT_MINUTES: Final = 30.0
+#: 2025-01-02 09:30 New York, the first open after the closes that invented prices set out from: where an invented
+#: session that runs faster than the day begins, so that equal runs are equal.
+_INVENTED_START: Final = 1_735_828_200_000_000_000
+_TIMEFRAMES: Final = ("1m", "5m", "15m", "30m", "1h", "1d")
+
+
+@dataclass(frozen=True, slots=True)
+class SessionOptions:
+    """What a session is asked for; what is None or empty comes from the settings."""
+
+    settings: "Settings | None" = None
+    play: "Play | None" = None
+    timeframe: str = "1m"
+    strategy_options: Mapping[str, str] = field(default_factory=dict)
+    quantities: Mapping[str, Decimal] = field(default_factory=dict)
+    flat_before_close: float | None = None
+    progress: "Progress | None" = None
+
+
+class LiveAITrader:
+    """Runs trading sessions through one `IBGatewayClient`. After a session, `summary` and `remarks` tell of it."""
+
+    def __init__(self, options: SessionOptions | None = None, ib_client: "IBGatewayClient | None" = None) -> None:
+        from src.brokers.ib_gateway import IBGatewayClient
+        from src.settings import load_settings
+
+        self._options = options or SessionOptions()
+        self._settings = self._options.settings or load_settings()
+        self.ib_client = ib_client or IBGatewayClient(settings=self._settings, play=self._options.play)
+        self.cash = float(self._settings.initial_capital)
+        self.summary: SessionSummary | None = None
+        self.remarks: tuple[str, ...] = ()
+        self._trader: Trader | None = None
+        self._stopped = False
+
+    def stop(self) -> None:
+        """End the running session in good order, or the next one before it begins; fit for a signal handler."""
+        self._stopped = True
+        if self._trader is not None:
+            self._trader.stop()
+
+    def run_trading_session(self, duration_minutes: float | None = 30) -> bool:
+        """Trade for so many market minutes (None: until the prices end); False when there is no broker, or it failed.
+
+        Raises ConfigurationError and UnknownContractError for what was asked wrongly.
+        """
+        from src.trading.strategy import load_strategy
+        from src.trading.trader import Trader
+
+        strategy = load_strategy(self._settings.strategy, self._options.strategy_options)
+        self.summary = None
+        if not self.ib_client.connect():
+            return False
+        self._refuse_other_speeds()
+        self.cash = self.ib_client.get_account_info().get("available_funds", self.cash)
+        trader = Trader(self.ib_client.broker, strategy, self._plan(duration_minutes), self._options.progress)
+        self._trader = trader
+        if self._stopped:
+            trader.stop()
+        self.summary = trader.run()
+        self.cash = self.ib_client.get_account_info().get("available_funds", self.cash)
+        self.remarks = _remarks(trader)
+        return trader.failure is None
+
+    def text(self) -> str:
+        """The last session's summary for a person."""
+        from src.domain.market import Mode
+        from src.trading.summary import Prices, text
+
+        if self.summary is None:
+            return "There was no session."
+        prices = Prices.MARKET
+        if self.summary.mode == Mode.SIMULATED:
+            prices = Prices.RECORDED if self._options.play and self._options.play.replay else Prices.SEEDED
+        return text(self.summary, prices, self.remarks)
+
+    def _plan(self, minutes: float | None) -> "SessionPlan":
+        from src.domain.market import BarSize
+        from src.runtime.clock import new_session_id
+        from src.trading.trader import SessionPlan
+
+        return SessionPlan(
+            session=new_session_id(),
+            contracts=self._contracts(),
+            timeframe=BarSize(self._options.timeframe),
+            quantities=self._options.quantities,
+            duration=minutes,
+            on_exit=self._settings.on_exit,
+            flat_before_close=self._options.flat_before_close,
+            close_after=self._closes(),
+        )
+
+    def _contracts(self) -> "tuple[Contract, ...]":
+        from src.domain.errors import ConfigurationError
+        from src.domain.market import Contract
+
+        symbols = tuple(dict.fromkeys(symbol.upper() for symbol in self._settings.symbols))
+        if strangers := [symbol for symbol in self._options.quantities if symbol not in symbols]:
+            raise ConfigurationError(f"--quantity {strangers[0]}=...: the session trades {', '.join(symbols)} only")
+        return tuple(map(Contract, symbols))
+
+    def _closes(self) -> Callable[[int], int | None] | None:
+        """The market's closes, when they matter."""
+        from src.trading.closes import NyseCloses
+
+        hours, replayed = self._settings.sim_market_hours, bool(self._options.play and self._options.play.replay)
+        always = self.ib_client.simulation_mode and (hours == "always" or (hours == "auto" and not replayed))
+        if self._options.flat_before_close is None:
+            return None
+        if always:
+            _log.warning("flat before the close: this market never closes; SIM_MARKET_HOURS=nyse gives it hours")
+            return None
+        return NyseCloses()
+
+    def _refuse_other_speeds(self) -> None:
+        from src.domain.errors import ConfigurationError
+
+        play = self._options.play
+        if play is not None and play.speed != 1 and not self.ib_client.simulation_mode:
+            self.ib_client.disconnect()
+            raise ConfigurationError("--speed: a real market runs at its own speed; leave it at `real`")
+
+
+def _remarks(trader: "Trader") -> tuple[str, ...]:
+    """What a person should know beside the figures."""
+    remarks = []
+    if trader.rejected:
+        remarks.append(f"{trader.rejected:,} of the orders were rejected.")
+    if trader.portfolio.positions:
+        held = ", ".join(f"{shares} {symbol}" for symbol, shares in trader.portfolio.positions.items())
+        remarks.append(f"Still held: {held}.")
+    if trader.failure is not None:
+        remarks.append(f"The session FAILED: {type(trader.failure).__name__}: {trader.failure}")
+    return tuple(remarks)
+
+
+# --- The command line --------------------------------------------------------------------------------------------
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a session; return the exit code."""
+    wish = _parsed(arguments)
+    from src.brokers.command_line import exit_code_of, in_one_line, prepare_streams
+
+    real_time = not wish.replay and wish.speed == 1
+    prepare_streams(verbose=real_time and not wish.quiet)
+    signals = _Signals()
+    try:
+        with signals:
+            code = _run(wish, signals)
+    except (KeyboardInterrupt, Exception) as error:  # noqa: BLE001  # never a traceback at the command line
+        sys.stderr.write(f"{in_one_line(error)}\n")
+        code = exit_code_of(error)
+    return code if signals.received is None else 128 + signals.received
+
+
+def _run(wish: argparse.Namespace, signals: "_Signals") -> int:
+    from src.brokers.command_line import DONE, FAILED, NO_CONNECTION
+    from src.brokers.opening import Play
+    from src.trading.strategy import parse_options
+
+    settings = _settings(wish)
+    if wish.require == "tws" and settings.backend == "simulated":
+        sys.stderr.write("TWS is required, and the settings say simulated: IBKR_BACKEND=auto or tws looks for it\n")
+        return NO_CONNECTION
+    real_time = not wish.replay and wish.speed == 1
+    play = Play(
+        replay=tuple(wish.replay),
+        speed=wish.speed,
+        start=None if wish.replay or real_time else _INVENTED_START,
+        persistent=real_time,
+    )
+    minutes = wish.duration if wish.duration is not None or wish.replay else _DEFAULT_MINUTES
+    with _progress_bar(minutes, shown=sys.stderr.isatty() and not wish.quiet) as progress:
+        trader = LiveAITrader(
+            SessionOptions(
+                settings=settings,
+                play=play,
+                timeframe=wish.timeframe,
+                strategy_options=parse_options(wish.strategy_option),
+                quantities=wish.quantity,
+                flat_before_close=wish.flat_before_close,
+                progress=progress,
+            )
+        )
+        signals.stop = trader.stop
+        try:
+            well = trader.run_trading_session(minutes)
+        finally:
+            signals.stop = None
+            trader.ib_client.disconnect()
+    if trader.summary is None:
+        return NO_CONNECTION
+    print(trader.text())
+    if wish.json is not None:
+        wish.json.write_text(json.dumps(trader.summary.as_json(), indent=2) + "\n", encoding="utf-8")
+    return DONE if well else FAILED
+
+
+def _settings(wish: argparse.Namespace) -> "Settings":
+    from src.runtime.files import find
+    from src.settings import load_settings
+
+    return load_settings(
+        config=wish.config,
+        backend="simulated" if wish.replay else wish.backend,
+        fallback="never" if wish.require == "tws" else None,
+        symbols=tuple(wish.symbols or (find(wish.replay) if wish.replay else ())) or None,
+        strategy=wish.strategy,
+        initial_capital=wish.initial_capital,
+        sim_seed=wish.seed,
+        sim_preset=wish.preset,
+        sim_fees=wish.fees,
+        on_exit=wish.on_exit,
+    )
+
+
+class _Signals:
+    """Ctrl-C and SIGTERM: the first stops the session in good order, the second ends the process at once."""
+
+    def __init__(self) -> None:
+        self.received: int | None = None
+        self.stop: Callable[[], None] | None = None
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> None:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            self._before[number] = signal.signal(number, self._handle)
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _handle(self, number: int, _frame: object) -> None:
+        if self.received is not None:
+            os._exit(128 + number)
+        self.received = number
+        if self.stop is None:
+            raise KeyboardInterrupt
+        os.write(2, b"The session ends in good order; once more ends it at once.\n")  # safe wherever the signal struck
+        self.stop()
+
+
+def _progress_bar(minutes: float | None, *, shown: bool) -> "AbstractContextManager[Progress | None]":
+    if not shown:
+        return nullcontext()
+    from src.trading.progress import progress_bar
+
+    return progress_bar(minutes)
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says in one line what is wrong, and exits with 2."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message} (--help lists the options)\n")
+
+
+def _parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = _Parser(prog="live_trader.py", description="A trading session: on TWS, or on the simulated exchange.")
+    add = parser.add_argument
+    add("--duration", type=_minutes, metavar="MINUTES", help="market minutes (default 30; a replay ends with its data)")
+    add("--symbols", type=_symbols, nargs="+", action="extend", metavar="A", help="A B or A,B (in a replay: all)")
+    add("--timeframe", choices=_TIMEFRAMES, default="1m", help="length of a bar (default 1m)")
+    add("--strategy", metavar="NAME", help="sma, hold, or your own as package.module:ClassName")
+    add("--strategy-option", action="append", default=[], metavar="NAME=VALUE", help="may be repeated")
+    add("--quantity", type=_quantity, action="append", default=[], metavar="SYMBOL=N", help="shares (default 100)")
+    add("--initial-capital", metavar="DOLLARS", help="cash of a new simulated account")
+    add("--backend", choices=("auto", "tws", "simulated"))
+    add("--replay", type=Path, nargs="+", action="extend", default=[], metavar="FILE", help="price files or folders")
+    add("--speed", type=_speed, metavar="real|N|max", help="of a simulated market (default real; max in a replay)")
+    add("--preset", choices=("ideal", "realistic"), help="how the simulated exchange fills")
+    add("--fees", choices=("fixed", "commission", "none"), help="what the simulated exchange charges")
+    add("--seed", type=int, metavar="N", help="of invented prices")
+    add(
+        "--on-exit",
+        choices=("cancel", "keep", "flatten"),
+        help="working orders; flatten sells the session's shares too",
+    )
+    add("--flat-before-close", type=_minutes, metavar="MIN", help="sell the session's shares before each close")
+    add("--json", type=Path, metavar="FILE", help="write the summary there, too")
+    add("--quiet", action="store_true", help="no progress, and warnings only")
+    add("--config", type=Path, metavar="FILE", help="a YAML file with settings")
+    add("--require", choices=("tws",), help="exit with 3 rather than simulate")
+    wish = parser.parse_args(arguments)
+    wish.symbols = [symbol for group in wish.symbols or () for symbol in group]
+    wish.quantity = dict(wish.quantity)
+    if wish.speed is None:
+        wish.speed = inf if wish.replay else 1.0
+    real = "--backend tws" if wish.backend == "tws" else "--require tws" if wish.require else ""
+    if real and wish.replay:
+        parser.error(f"--replay trades on recorded prices, never on TWS: leave out {real}")
+    if real and wish.speed != 1:
+        parser.error(f"--speed: a real market runs at its own speed: leave it out, or leave out {real}")
+    if wish.json is not None and (wish.json.is_dir() or not wish.json.absolute().parent.is_dir()):
+        parser.error(f"--json: there is no folder to write {wish.json} into, or it is one itself")
+    return wish
+
+
+def _number(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected a number, not {text!r}") from None
+    if not (isfinite(number) and number > 0):
+        raise argparse.ArgumentTypeError(f"expected a number above zero, not {text!r}")
+    return number
+
+
+def _minutes(text: str) -> float:
+    return _number(text)
+
+
+def _speed(text: str) -> float:
+    return {"real": 1.0, "max": inf}.get(text.lower()) or _number(text)
+
+
+def _symbols(text: str) -> list[str]:
+    symbols = [symbol.strip().upper() for symbol in text.split(",") if symbol.strip()]
+    if not symbols:
+        raise argparse.ArgumentTypeError("expected symbols, as in --symbols NVDA,MSFT")
+    return symbols
+
+
+def _quantity(text: str) -> tuple[str, Decimal]:
+    symbol, _, number = text.partition("=")
+    if not symbol.strip() or not number.strip().isdecimal() or not int(number) > 0:
+        raise argparse.ArgumentTypeError(f"expected SYMBOL=N with N whole shares above zero, not {text!r}")
+    return symbol.strip().upper(), Decimal(int(number))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
