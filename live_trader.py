@@ -189,6 +189,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(wish: argparse.Namespace, signals: "_Signals") -> int:
     from src.brokers.command_line import DONE, FAILED, NO_CONNECTION
     from src.brokers.opening import Play
+    from src.runtime.heap import settle_heap
     from src.trading.strategy import parse_options
 
     settings = _settings(wish)
@@ -216,6 +217,7 @@ def _run(wish: argparse.Namespace, signals: "_Signals") -> int:
             )
         )
         signals.stop = trader.stop
+        settle_heap()
         try:
             well = trader.run_trading_session(minutes)
         finally:

@@ -3,7 +3,6 @@
 `python -m benchmarks.understudy_replay FILE`. Nothing is left out that a session has but the console.
 """
 
-import gc
 import logging
 import sys
 from decimal import Decimal
@@ -16,6 +15,7 @@ from benchmarks.prices import MINUTE, SYMBOLS
 from src.brokers.simulation import open_recorded
 from src.domain.market import Contract
 from src.runtime.files import BarColumns, Recording
+from src.runtime.heap import settle_heap
 from src.settings import load_settings
 from src.trading.sma import MovingAverageCross
 from src.trading.trader import SessionPlan, Trader
@@ -55,7 +55,7 @@ def main() -> None:
     broker.connect()
     contracts = tuple(broker.qualify(Contract(symbol)) for symbol in SYMBOLS)
     trader = Trader(broker, MovingAverageCross(), SessionPlan("bench", contracts))
-    gc.collect()
+    settle_heap()
     started = perf_counter()
     summary = trader.run()
     seconds = perf_counter() - started

@@ -102,7 +102,8 @@ class SimulatedBroker:
 
     def _keep(self) -> None:
         if self._keeper is not None:
-            self._keeper.save(self._venue.save())
+            with self._venue.lock:  # one thread after the other, so that no older state replaces a newer one
+                self._keeper.save(self._venue.save())
 
     def health(self) -> BrokerHealth:
         """Always well while connected."""
@@ -117,9 +118,13 @@ class SimulatedBroker:
             accounts=(self._account,),
             data_source="simulated",
             last_message_age=None,
-            open_orders=len(self._venue.exchange.open_trades(self._account)),
+            open_orders=self._open_orders(),
             reconnects=0,
         )
+
+    def _open_orders(self) -> int:
+        with self._venue.lock:
+            return len(self._venue.exchange.open_trades(self._account))
 
     # --- contracts and prices --------------------------------------------------------------------------------------
 
@@ -184,12 +189,12 @@ class SimulatedBroker:
     def place_order(self, order: Order) -> Trade:
         """Submit an order; OrderRejectedError when the exchange refuses it."""
         events = self._venue.submit(self._account, self._own(order))
-        return self._outcome(events)[0]
+        return self._outcome(events, 1)[0]
 
     def place_bracket(self, bracket: Bracket) -> tuple[Trade, ...]:
         """Submit parent, target and stop as one."""
         own = Bracket(self._own(bracket.parent), self._own(bracket.take_profit), self._own(bracket.stop_loss))
-        return self._outcome(self._venue.submit_bracket(self._account, own))
+        return self._outcome(self._venue.submit_bracket(self._account, own), 3)
 
     def modify_order(self, order_id: OrderId, change: OrderChange) -> Trade:
         """Change a working order; OrderRejectedError leaves it as it was."""
@@ -197,7 +202,7 @@ class SimulatedBroker:
         change.applied_to(self._known(order_id).order)
         events = self._venue.modify(self._account, order_id, change)
         for event in events:
-            if isinstance(event, Notice):
+            if isinstance(event, Notice) and event.order_id == order_id:
                 raise OrderRejectedError(event.text, reason=event.text, code=event.code)
         return self._arrived(order_id, lambda trade: trade.order == change.applied_to(trade.order))
 
@@ -264,35 +269,32 @@ class SimulatedBroker:
         return replace(order, contract=self.qualify(contract), account=self._account)
 
     def _known(self, order_id: OrderId) -> Trade:
-        trade = self._venue.exchange.trade(order_id)
+        with self._venue.lock:
+            trade = self._venue.exchange.trade(order_id)
         if trade.order.account != self._account:
             raise UnknownOrderError(f"no order {order_id} in this account", code=UNKNOWN_ORDER)
         return trade
 
-    def _outcome(self, events: tuple[Event, ...]) -> tuple[Trade, ...]:
-        """The trades of newly submitted orders, as they are now; raises when the first was rejected."""
-        if len(events) == 1 and isinstance(events[0], OrderChanged) and not events[0].trade.is_done:
-            self._keep()
-            return (events[0].trade,)
-        new: list[OrderId] = []
-        first: Trade | None = None
-        for event in events:
-            trade = getattr(event, "trade", None)
-            if isinstance(trade, Trade) and trade.order_id not in new:
-                new.append(trade.order_id)
-                first = first or trade
-        if first is None:
-            raise AssertionError(events)
+    def _outcome(self, events: tuple[Event, ...], count: int) -> tuple[Trade, ...]:
+        """The trades of `count` newly submitted orders, as they are now; raises when the first was rejected.
+
+        The first event is the first order's, and their ids follow each other. Later events may be other orders'.
+        """
         self._keep()
+        if not isinstance(events[0], OrderChanged):
+            raise AssertionError(events)
+        first = events[0].trade
         if first.status is OrderStatus.INACTIVE:
             raise OrderRejectedError(first.reason, reason=first.reason, code=first.code, order_id=first.order_id)
-        return tuple(self._venue.exchange.trade(order_id) for order_id in sorted(new))
+        if count == len(events) == 1:
+            return (first,)
+        return tuple(self._known(OrderId(first.order_id + index)) for index in range(count))
 
     def _arrived(self, order_id: OrderId, reached: Callable[[Trade], bool]) -> Trade:
         """The trade once a cancel or change has reached the exchange, which takes the preset's latency."""
-        self._venue.settle(self._latency)
+        at_once = self._venue.settle(self._latency)
         trade = self._known(order_id)
-        if not reached(trade):
+        if not (at_once or reached(trade)):
             with self._venue.listen(self._account, (), None) as stream:
                 trade = self._known(order_id)
                 while not (reached(trade) or trade.is_done) and stream.next(timeout=1.0) is not None:

@@ -59,12 +59,16 @@ class Contract:
 
 @dataclass(frozen=True, slots=True)
 class ContractDetails:
-    """What a venue says of a contract: its name, its tick (dollars) and its zone."""
+    """What a venue says of a contract: its name, its tick (dollars), its zone and its regular hours.
+
+    `sessions` are the coming ones, (open, close) in epoch ns; empty where the venue does not list them.
+    """
 
     contract: Contract
     long_name: str
     min_tick: Decimal
     time_zone_id: str = "America/New_York"
+    sessions: tuple[tuple[int, int], ...] = ()
 
 
 class Bar(NamedTuple):

@@ -104,6 +104,8 @@ def exact(value: object, name: str) -> Decimal:
 
     A float is read as it prints: 0.1 is 0.1. Raises InvalidOrderError, naming `name`, for anything else.
     """
+    if type(value) is Decimal and value.is_finite():
+        return value
     if isinstance(value, bool) or not isinstance(value, (int, float, str, Decimal)):
         raise InvalidOrderError(f"{name} must be a number, not {value!r}")
     try:
@@ -178,6 +180,23 @@ class Order:
             self._check_price("stop_price", self.stop_price, wanted=kind.has_stop)
         if self.order_ref and (len(self.order_ref) > _MAX_REF or not self.order_ref.isascii()):
             raise InvalidOrderError(f"order_ref must be at most {_MAX_REF} ASCII characters: {self.order_ref!r}")
+
+    def addressed(self, contract: Contract, account: AccountId, order_ref: str) -> "Order":
+        """The same order under a qualified contract, an account and a reference: as it leaves."""
+        return Order(
+            contract,
+            self.action,
+            self.quantity,
+            self.order_type,
+            self.limit_price,
+            self.stop_price,
+            self.tif,
+            self.outside_rth,
+            account,
+            order_ref,
+            self.oca_group,
+            self.parent_id,
+        )
 
     def _check_price(self, name: str, value: object, *, wanted: bool) -> None:
         if not wanted:

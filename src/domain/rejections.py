@@ -86,6 +86,11 @@ def not_shortable(symbol: str) -> Rejection:
     return Rejection(REJECTED, f"{_PREFIX}The contract is not available for short sale: {symbol}")
 
 
+def orphan(parent_id: int) -> Rejection:
+    """201: the order that an exit belongs to is not there any more."""
+    return Rejection(REJECTED, f"{_PREFIX}The parent order {parent_id} is not working")
+
+
 def classify(code: int | None, text: str) -> RejectClass:
     """The class of a rejection, from its TWS code and, for 201, its English text."""
     if code in _BY_CODE:

@@ -3,14 +3,14 @@
 from dataclasses import dataclass
 
 from src.domain.orders import Order, OrderId
-from src.domain.rejections import Rejection, below_filled, exchange_closed, no_contract
+from src.domain.rejections import REJECTED, Rejection, below_filled, exchange_closed, no_contract
 from src.exchange import acceptance
 from src.exchange.book import Book
 from src.exchange.commission import FeeSchedule
 from src.exchange.ledger import Ledger
 from src.exchange.sessions import Sessions
 from src.exchange.valuation import Mark
-from src.exchange.working import Working
+from src.exchange.working import LIQUIDATION, Working
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,9 @@ class Admission:
         book = self.books.get(order.con_id)
         if book is None:
             return no_contract(order.order.contract.symbol)
-        if order.is_immediate and not order.order.outside_rth and not self.sessions.is_open(now):
+        if order.order.order_ref == LIQUIDATION:
+            return Rejection(REJECTED, f"Order rejected - reason:The reference {LIQUIDATION} is the exchange's own")
+        if order.is_immediate and not order.works_all_hours and not self.sessions.is_open(now):
             return exchange_closed()
         return self._of_terms(order, book) or self._of_margin(order, now)
 

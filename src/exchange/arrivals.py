@@ -24,17 +24,24 @@ class Arrival(NamedTuple):
 class Arrivals:
     """Arrivals by contract, in time order and, at one time, in the order they were sent."""
 
-    def __init__(self) -> None:
+    def __init__(self, may_enter: Callable[[int], bool]) -> None:
+        """`may_enter` tells of a contract (by con_id) whether a market stands for an order to meet."""
+        self._may_enter = may_enter
         self._heaps: dict[int, list[Arrival]] = {}  # only those with something in them
         self._next = 1
         #: When the first of all arrives; a moment beyond any market when nothing is on its way.
         self.earliest = _FAR
+        #: When the first of those arrives that time alone lets land.
+        self.lands = _FAR
 
     def send(self, order: Working, active_at: int, act: Act, *, entry: bool = False) -> None:
         """Put something on its way."""
         heappush(self._heaps.setdefault(order.con_id, []), Arrival(active_at, self._next, order, act, entry))
         self._next += 1
-        self.earliest = min(self.earliest, active_at)
+        if active_at < self.earliest:
+            self.earliest = active_at
+        if active_at < self.lands and (not entry or self._may_enter(order.con_id)):
+            self.lands = active_at
 
     def pop_due(self, con_id: int, moment: int) -> list[Arrival]:
         """Take everything of a contract that arrives by `moment`, in order."""
@@ -47,12 +54,12 @@ class Arrivals:
         self._tidy(con_id)
         return due
 
-    def first(self, *, may_enter: Callable[[int], bool]) -> Arrival | None:
+    def first(self) -> Arrival | None:
         """Return what lands next by time alone: an order only where a market stands for it to meet."""
         found: Arrival | None = None
         for con_id, heap in self._heaps.items():
             landing: Arrival | None = heap[0]
-            if heap[0].entry and not may_enter(con_id):
+            if heap[0].entry and not self._may_enter(con_id):
                 landing = min((each for each in heap if not each.entry), default=None) if len(heap) > 1 else None
             if landing is not None and (found is None or landing < found):
                 found = landing
@@ -87,4 +94,13 @@ class Arrivals:
     def _tidy(self, con_id: int) -> None:
         if not self._heaps[con_id]:
             del self._heaps[con_id]
-        self.earliest = min((heap[0].active_at for heap in self._heaps.values()), default=_FAR)
+        self.look_again()
+
+    def look_again(self) -> None:
+        """Find anew what comes first: something was taken, or a market has begun to stand."""
+        if not self._heaps:
+            self.earliest = self.lands = _FAR
+            return
+        self.earliest = min(heap[0].active_at for heap in self._heaps.values())
+        landing = self.first()
+        self.lands = _FAR if landing is None else landing.active_at

@@ -41,9 +41,7 @@ from src.domain.orders import (
 from src.domain.rejections import (
     CANCEL_TOO_LATE,
     CANCEL_UNKNOWN,
-    CANCELLED,
     UNKNOWN_ORDER,
-    Rejection,
 )
 from src.exchange import acceptance, valuation
 from src.exchange.book import Book
@@ -54,7 +52,7 @@ from src.exchange.restoring import account_state, by_account, order_state, resto
 from src.exchange.sessions import Sessions
 from src.exchange.state import ExchangeState
 from src.exchange.units import CONTEXT, exact_units, units
-from src.exchange.working import OcaGroup, Working
+from src.exchange.working import Working
 
 _FAR: Final = 1 << 62  # a price beyond any
 
@@ -175,6 +173,7 @@ class Exchange:
     def submit(self, account: AccountId, order: Order, now: int) -> tuple[Event, ...]:
         """Take an order. Its first event, an `OrderChanged`, bears its id and says PreSubmitted or Inactive."""
         with localcontext(CONTEXT):
+            self._check_time(now)
             self._floor.reach(now)
             self._floor.take(self._floor.new(account, order, now), now)
             self._floor.reach(now)
@@ -182,31 +181,32 @@ class Exchange:
 
     def submit_bracket(self, account: AccountId, bracket: Bracket, now: int) -> tuple[Event, ...]:
         """Take a bracket whole, or nothing of it; the first three order ids are parent, target and stop."""
+        return self.submit_family(account, bracket.parent, (bracket.take_profit, bracket.stop_loss), now)
+
+    def submit_family(
+        self, account: AccountId, parent: Order, children: Sequence[Order], now: int
+    ) -> tuple[Event, ...]:
+        """Take an order and those that enter in its first fill, or nothing of them; their ids follow each other."""
         with localcontext(CONTEXT):
+            self._check_time(now)
             self._floor.reach(now)
-            parent = self._floor.new(account, bracket.parent, now)
-            exits = tuple(
-                self._floor.new(account, replace(leg, parent_id=parent.order_id), now)
-                for leg in (bracket.take_profit, bracket.stop_loss)
-            )
-            group = OcaGroup(list(exits), reduce=True)
-            refused = next((r for leg in exits if (r := self._floor.admission.of_exit(leg))), None)
-            for leg in exits:
-                leg.parent, leg.group, leg.held = parent, group, True
-            parent.children = exits
-            self._floor.take(parent, now, refused)
-            for leg in exits:
-                if parent.is_done:
-                    self._floor.reject(leg, refused or Rejection(parent.code or CANCELLED, parent.reason), now)
-                else:
-                    self._floor.at_work[leg.order_id] = leg
-                    self._floor.report(leg, now)
+            self._floor.take_family(account, parent, children, now)
+            self._floor.reach(now)
+            return self._flush(now)
+
+    def submit_exit(self, account: AccountId, parent_id: OrderId, order: Order, now: int) -> tuple[Event, ...]:
+        """Take one more exit of an order that works or has filled; it closes no more than that order has opened."""
+        with localcontext(CONTEXT):
+            self._check_time(now)
+            self._floor.reach(now)
+            self._floor.take_exit(account, parent_id, order, now)
             self._floor.reach(now)
             return self._flush(now)
 
     def modify(self, account: AccountId, order_id: OrderId, change: OrderChange, now: int) -> tuple[Event, ...]:
         """Change a working order; a refused change is a `Notice` and leaves the order as it is."""
         with localcontext(CONTEXT):
+            self._check_time(now)
             self._floor.reach(now)
             order = self._floor.own(account, order_id)
             if order is None or order.is_done:
@@ -232,6 +232,7 @@ class Exchange:
     def cancel(self, account: AccountId, order_id: OrderId, now: int) -> tuple[Event, ...]:
         """Cancel a working order; with a latency it is PendingCancel first and may still fill."""
         with localcontext(CONTEXT):
+            self._check_time(now)
             self._floor.reach(now)
             order = self._floor.own(account, order_id)
             if order is None:
@@ -250,7 +251,7 @@ class Exchange:
         with localcontext(CONTEXT):
             held = self.ledger.accounts[account]
             worth = valuation.value(held, self._floor.mark)
-            trial = Working(order, OrderId(0), now)
+            trial = Working(replace(order, account=account), OrderId(0), now)
             price = self._floor.mark(trial.con_id) or trial.limit or trial.stop or 0
             commission = self._fees.total(trial.action, trial.quantity, trial.quantity * price, now)
             after = acceptance.initial_margin(held, trial, self._floor.mark)
@@ -319,6 +320,7 @@ class Exchange:
     def close_session(self, now: int) -> tuple[Event, ...]:
         """End the trading day: DAY orders expire, the day's P&L starts anew."""
         with localcontext(CONTEXT):
+            self._check_time(now)
             self._floor.reach(now)
             self._floor.expire(now, outside_rth=False)
             self._floor.expire(now, outside_rth=True)
@@ -328,15 +330,15 @@ class Exchange:
     @property
     def next_arrival(self) -> int | None:
         """When the next thing lands by time alone; None when nothing will."""
-        landing = self._floor.arrivals.first(may_enter=self._floor.is_quoted)
-        return landing.active_at if landing is not None else None
+        lands = self._floor.arrivals.lands
+        return lands if lands < _FAR else None
 
     def _advance_slowly(self, now: int, bars: Sequence[Bar]) -> tuple[Event, ...]:
         self._check_time(now)
         for bar in bars:
-            last = self._books[bar.contract.con_id].last
-            if last is not bar:  # the fast path has already let it through, before another bar stopped there
-                _check(bar, last)
+            book = self._books[bar.contract.con_id]
+            if book.last is not bar:  # else the fast path has let it through, before another bar stopped there
+                _check(bar, book.last)
         self._floor.reach(max(self._now, min([bar.start for bar in bars], default=now)))
         for bar in bars:
             book = self._books[bar.contract.con_id]
@@ -360,7 +362,10 @@ class Exchange:
         opening = book.quote is None or not self._floor.same_session(book.quote.time, quote.time)
         stood = book.market_now(quote.time)
         before = (stood.bid, stood.ask) if stood is not None else (0, _FAR)
+        first = book.quote is None
         book.stand(quote)
+        if first:
+            self._floor.arrivals.look_again()
         market = book.market_now(quote.time)
         if market is not None:
             self._floor.matching.sweep(book, market, None if opening else before)
@@ -372,7 +377,7 @@ class Exchange:
         """Hand out what has happened; set guards and the next moment at which something falls due."""
         floor, out = self._floor, self._floor.out
         self._now = floor.now = max(floor.now, now)
-        while floor.check_margins(self._now):  # after commands as well: an order can fill at once on a standing quote
+        while floor.must_check_margins and floor.check_margins(self._now):
             floor.reach(self._now)
         for book in self._books.values():
             if book.dirty:

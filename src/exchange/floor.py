@@ -4,6 +4,7 @@ Arrivals land and alarms ring in time order; orders are taken, rejected, changed
 appended to `out`, in the order in which they happen.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from decimal import Decimal
 from heapq import heappop, heappush
@@ -13,7 +14,7 @@ from src.domain.errors import InvalidOrderError
 from src.domain.events import Event, Notice, OrderChanged
 from src.domain.market import Contract, Quote
 from src.domain.orders import AccountId, Action, Order, OrderId, OrderStatus, OrderType, TimeInForce
-from src.domain.rejections import CANCEL_TOO_LATE, HELD, HELD_TEXT, Rejection
+from src.domain.rejections import CANCEL_TOO_LATE, CANCELLED, HELD, HELD_TEXT, Rejection, orphan
 from src.exchange import valuation
 from src.exchange.admission import Admission
 from src.exchange.arrivals import Arrival, Arrivals
@@ -24,8 +25,8 @@ from src.exchange.ledger import Account, Holding, Ledger
 from src.exchange.margin_calls import MarginCalls
 from src.exchange.matching import Matching
 from src.exchange.sessions import Sessions
-from src.exchange.settlement import LIQUIDATION, Settlement
-from src.exchange.working import OcaGroup, Working
+from src.exchange.settlement import Settlement
+from src.exchange.working import LIQUIDATION, OcaGroup, Working
 
 _NS: Final = 1_000_000_000
 _EXTENDED: Final = 4 * 3600 * _NS  # extended hours end this long after the close
@@ -45,7 +46,7 @@ class Floor:
         self.orders: dict[OrderId, Working] = {}
         self.at_work: dict[OrderId, Working] = {}  # accepted and not done, in the order they came
         self.groups: dict[tuple[AccountId, str], OcaGroup] = {}
-        self.arrivals = Arrivals()
+        self.arrivals = Arrivals(self.is_quoted)
         self.out: list[Event] = []
         self.next_order = 1
         self.now = -1
@@ -84,8 +85,8 @@ class Floor:
             for session in self.sessions.between(now - _EXTENDED, now):
                 if session.close <= now < session.close + _EXTENDED:  # the extended hours of a session already over
                     heappush(self._alarms, (session.close + _EXTENDED, 2))
-        while now > self.wake:
-            landing = self.arrivals.first(may_enter=self.is_quoted)
+        while now >= self.arrivals.lands or (self._alarms and now >= self._alarms[0][0]):
+            landing = self.arrivals.first()
             alarm = self._alarms[0] if self._alarms else _NEVER
             if landing is not None and landing.active_at < alarm[0] and landing.active_at <= now:
                 self.arrivals.take(landing)
@@ -148,14 +149,14 @@ class Floor:
     def expire(self, time: int, *, outside_rth: bool) -> None:
         """End the DAY orders of regular, or of extended, hours."""
         for order in tuple(self.at_work.values()):
-            ends_now = order.order.tif != TimeInForce.GTC and order.order.outside_rth == outside_rth
+            ends_now = order.order.tif != TimeInForce.GTC and order.works_all_hours == outside_rth
             if ends_now and not self.arrivals.has_entry(order, time):
                 self.settlement.cancel(order, time, "the DAY order expired at the close")
 
     def _suspend(self, close: int) -> None:
         """GTC orders of regular hours leave their book and return at the next open, in their old order."""
         for order in tuple(self.at_work.values()):
-            if not order.order.outside_rth and (order.on_book or self.arrivals.withdraw(order, close)):
+            if not order.works_all_hours and (order.on_book or self.arrivals.withdraw(order, close)):
                 self.books[order.con_id].remove(order)
                 opening = self.sessions.next_open(close)
                 self.enter(order, opening if opening is not None else close)
@@ -199,6 +200,43 @@ class Floor:
             self.notice(now, HELD, HELD_TEXT, order.account, order.order_id)
         self.enter(order, opening)
 
+    def take_family(self, account: AccountId, parent: Order, children: Sequence[Order], now: int) -> None:
+        """Accept an order with the exits that wait for its first fill, or reject them all."""
+        head = self.new(account, parent, now)
+        exits = tuple(self.new(account, replace(leg, parent_id=head.order_id), now) for leg in children)
+        group = OcaGroup(list(exits), reduce=True)
+        refused = next((r for leg in exits if (r := self.admission.of_exit(leg))), None)
+        for leg in exits:
+            leg.parent, leg.group, leg.held = head, group, True
+        head.children = exits
+        self.take(head, now, refused)
+        for leg in exits:
+            if head.is_done:
+                self.reject(leg, refused or Rejection(head.code or CANCELLED, head.reason), now)
+            else:
+                self.at_work[leg.order_id] = leg
+                self.report(leg, now)
+
+    def take_exit(self, account: AccountId, parent_id: OrderId, order: Order, now: int) -> None:
+        """Accept one more exit of an order that works or has filled; it waits for the first fill as its siblings do."""
+        leg = self.new(account, replace(order, parent_id=parent_id), now)
+        parent = self.own(account, parent_id)
+        if parent is None or (parent.is_done and not parent.filled):
+            self.reject(leg, orphan(parent_id), now)
+            return
+        refused = self.admission.of_exit(leg)
+        if refused:
+            self.reject(leg, refused, now)
+            return
+        group = parent.children[0].group if parent.children else None
+        leg.parent, leg.group, leg.held = parent, group or OcaGroup(reduce=True), not parent.filled
+        leg.group.members.append(leg)
+        parent.children = (*parent.children, leg)
+        self.at_work[leg.order_id] = leg
+        self.report(leg, now)
+        if not leg.held:
+            self.enter(leg, self.first_open(leg, now + self.latency))
+
     def reject(self, order: Working, refused: Rejection, now: int) -> None:
         """End an order that the exchange refuses."""
         self.settlement.set_done(order, OrderStatus.INACTIVE, now, refused.code, refused.text)
@@ -208,7 +246,7 @@ class Floor:
 
     def first_open(self, order: Working, moment: int) -> int:
         """When an order that arrives at `moment` may work: then, or at the next open of its hours."""
-        if order.order.outside_rth or self.sessions.is_open(moment):
+        if order.works_all_hours or self.sessions.is_open(moment):
             return moment
         return self.sessions.next_open(moment) or moment
 
@@ -251,7 +289,7 @@ class Floor:
         self.at_work.pop(order.order_id, None)
 
     def _rests(self, order: Working, time: int) -> None:
-        if order.status is OrderStatus.PRE_SUBMITTED:
+        if order.status is OrderStatus.PRE_SUBMITTED and order.triggered:  # a stop is PreSubmitted until it is elected
             order.status = OrderStatus.SUBMITTED
             self.report(order, time)
 
@@ -263,9 +301,14 @@ class Floor:
         order = self.orders.get(order_id)
         return order if order is not None and order.account == account else None
 
+    @property
+    def must_check_margins(self) -> bool:
+        """Whether an account's excess may have changed: something traded, or somebody borrows."""
+        return self.settlement.traded or self._margin_calls.watches
+
     def check_margins(self, now: int) -> bool:
         """Liquidate what an account can no longer carry; True when something new is on its way for that."""
-        started = False
+        started = self.settlement.traded = False
         for account, holding in self._margin_calls.due():
             started |= self._liquidate(account, holding, now)
         return started

@@ -15,21 +15,24 @@ from src.exchange.units import UNITS_PER_DOLLAR
 from src.exchange.valuation import Mark, Value, mark_of, value
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class MarginCalls:
     """Watches the accounts of a ledger."""
 
     ledger: Ledger
     books: dict[int, Book]
     mark: Mark
+    watches: bool = True  # whether an account borrows, so that every move of its prices matters
 
     def due(self) -> Iterator[tuple[Account, Holding]]:
         """Set the guards anew; the holdings to liquidate because ExcessLiquidity is below zero."""
+        self.watches = False
         for account in self.ledger.accounts.values():
             if not _borrows(account):
                 for con_id in account.holdings:
                     self.books[con_id].set_margin_guards(account.account_id, -inf, inf)
                 continue
+            self.watches = True
             worth = value(account, self.mark)
             self._guard(account, worth)
             if worth.excess < 0:

@@ -12,10 +12,7 @@ from src.exchange.commission import FeeSchedule
 from src.exchange.ledger import Ledger
 from src.exchange.units import dollars
 from src.exchange.valuation import day_of, position
-from src.exchange.working import Working
-
-#: The reference of orders that the exchange places by itself.
-LIQUIDATION = "LIQUIDATION"
+from src.exchange.working import LIQUIDATION, Working
 
 
 class Settlement:
@@ -32,6 +29,7 @@ class Settlement:
         self._ledger, self._fees, self._books, self._out = ledger, fees, books, out
         self._order_done = order_done
         self.next_execution = 1
+        self.traded = False  # since the margins were last looked at
         self.fills: dict[AccountId, list[Fill]] = {}
 
     def settle(self, order: Working, shares: int, price: int, time: int) -> Sequence[Working]:
@@ -44,6 +42,7 @@ class Settlement:
         commission = self._fees.total(order.action, order.filled, order.value, time) - charged
         order.commission += commission
         order.time = time
+        self.traded = True
         done = order.filled == order.quantity
         if done:
             order.status = OrderStatus.FILLED

@@ -8,6 +8,8 @@ from src.domain.orders import AccountId, Action, Order, OrderId, OrderStatus, Or
 from src.exchange.units import UNITS_PER_DOLLAR, exact_units
 
 _ZERO: Final = Decimal(0)
+#: The reference of orders that the exchange places by itself.
+LIQUIDATION: Final = "LIQUIDATION"
 
 
 @dataclass(slots=True)
@@ -109,6 +111,12 @@ class Working:
     def is_immediate(self) -> bool:
         """Whether what does not trade at once is cancelled."""
         return self.order.tif is TimeInForce.IOC
+
+    @property
+    def works_all_hours(self) -> bool:
+        """Whether it works outside regular hours: limits with `outside_rth` do, and what the exchange liquidates."""
+        order = self.order
+        return order.outside_rth and (order.order_type.has_limit or order.order_ref == LIQUIDATION)
 
     @property
     def trades_at_market(self) -> bool:

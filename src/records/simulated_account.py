@@ -69,7 +69,7 @@ class SimulatedAccountFile:
 
     def save(self, state: ExchangeState) -> None:
         """Replace the account; nothing is written by a process that does not own it."""
-        if not self._owned:
+        if not self._owned or self._closed:
             return
         content = _adapter().dump_json(state)
         draft = self._path.with_suffix(".new")

@@ -1,17 +1,21 @@
-"""Events out: the queue between whoever makes events and the one thread that reads them.
+"""Between threads: events out of a source to the one thread that reads them, and calls into an event loop.
 
 No callbacks: a reader takes events when it wants them, on its own thread. Quotes are conflated per contract while
 the reader is away; orders, fills, commissions, bars and connection events never are.
+asyncio is imported by who makes a `LoopThread`: a simulated session needs none.
 """
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Final, Self, TypeVar
 
 from src.domain.events import Event, QuoteChanged
 from src.runtime.clock import monotonic
+
+_T = TypeVar("_T")
+_STOP_SECONDS: Final = 5.0
 
 #: Brings the source up to date; returns real seconds until it has more, None when it never will.
 Pump = Callable[[], float | None]
@@ -109,3 +113,57 @@ class EventStream:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.close()
+
+
+class LoopThread:
+    """A daemon thread with an event loop of its own, which runs from the constructor on until `stop`."""
+
+    def __init__(self, name: str = "event-loop") -> None:
+        import asyncio
+
+        self.loop: asyncio.AbstractEventLoop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._thread.start()
+
+    @property
+    def is_current(self) -> bool:
+        """Whether the caller is on this thread."""
+        return threading.current_thread() is self._thread
+
+    def call(self, coroutine: Coroutine[Any, Any, _T], timeout: float | None = None) -> _T:
+        """Run a coroutine on the loop and return its result; after `timeout` seconds cancel it, TimeoutError.
+
+        RuntimeError when the loop has stopped, or on the loop's own thread, which would wait for itself.
+        """
+        import asyncio
+
+        if self.is_current or not self._thread.is_alive():
+            coroutine.close()
+            raise RuntimeError("the event loop would wait for itself" if self.is_current else "the loop has stopped")
+        future = asyncio.run_coroutine_threadsafe(coroutine, self.loop)
+        try:
+            return future.result(timeout)
+        finally:
+            future.cancel()  # nothing when it is done
+
+    def stop(self) -> None:
+        """Cancel what still runs and end the thread; idempotent. A call that waits gets CancelledError."""
+        if self._thread.is_alive():
+            self.loop.call_soon_threadsafe(self.loop.stop)
+            if not self.is_current:
+                self._thread.join(_STOP_SECONDS)
+
+    def _run(self) -> None:
+        import asyncio
+
+        asyncio.set_event_loop(self.loop)
+        try:
+            self.loop.run_forever()
+            tasks = asyncio.all_tasks(self.loop)
+            for task in tasks:
+                task.cancel()
+            self.loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
+            self.loop.run_until_complete(self.loop.shutdown_asyncgens())
+        finally:
+            asyncio.set_event_loop(None)
+            self.loop.close()

@@ -4,7 +4,6 @@ A clock answers two questions: what time it is on the market, and how long until
 `monotonic()` is for durations and deadlines in real seconds, whatever the market's clock does.
 """
 
-import secrets
 import time
 from datetime import UTC, datetime
 from typing import Final, Protocol
@@ -25,6 +24,8 @@ def wall_clock() -> int:
 
 def new_session_id() -> str:
     """Ten random base32 characters: unique per session, fit for an orderRef."""
+    import secrets  # brings hashing: sessions need it, an import of the facade does not
+
     return "".join(secrets.choice(_ALPHABET) for _ in range(10))
 
 

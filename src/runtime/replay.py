@@ -53,8 +53,6 @@ class ReplaySource:
         self._bar_offsets = np.append(np.searchsorted(self._bars.time, instants), len(self._bars.time))
         self._quote_offsets = np.append(0, np.searchsorted(self._quotes.time, instants))
         self._instants = instants
-        self._ahead: Instant | None = None  # what `next_time` has looked at
-        self._stream = chain.from_iterable(self._chunks())
 
     @property
     def contracts(self) -> Sequence[Contract]:
@@ -66,18 +64,9 @@ class ReplaySource:
         """The length of the shortest of its bars, in seconds."""
         return min(bars.seconds for bars in self._columns.values())
 
-    def next_time(self) -> int | None:
-        """When the next instant is; None at the end."""
-        if self._ahead is None:
-            self._ahead = next(self._stream, None)
-        return None if self._ahead is None else self._ahead.time
-
-    def step(self) -> Instant | None:
-        """The next instant; None at the end."""
-        if self._ahead is not None:
-            instant, self._ahead = self._ahead, None
-            return instant
-        return next(self._stream, None)
+    def instants(self) -> Iterator[Instant]:
+        """Every instant, made a chunk at a time; no line of Python runs for each."""
+        return chain.from_iterable(self._chunks())
 
     def history(self, contract: Contract, size_seconds: int, count: int, end: int) -> list[Bar]:
         """The last `count` bars that ended at or before `end`; longer bars are joined from the file's own.
@@ -97,7 +86,7 @@ class ReplaySource:
             last = int(columns.end.searchsorted(end, side="right"))
             rows = slice(max(0, last - count), last)
             fields = (columns.open, columns.high, columns.low, columns.close, columns.volume)
-            return _bars(repeat(known), columns.start[rows], columns.end[rows], [field[rows] for field in fields])
+            return list(_bars(repeat(known), columns.start[rows], columns.end[rows], [field[rows] for field in fields]))
         return _joined(known, columns, size_seconds * _SECOND, count, end)
 
     def _chunks(self) -> Iterator[Iterator[Instant]]:
@@ -114,10 +103,10 @@ class ReplaySource:
                 quotes = _pieces(self._make_quotes(rows), quote_cuts)
             yield map(_new_instant, zip(times, quotes, bars, strict=True))
 
-    def _make_quotes(self, rows: slice) -> list[Quote]:
+    def _make_quotes(self, rows: slice) -> Iterator[Quote]:
         _, *fields = (column[rows].tolist() for column in self._quotes.columns)
         owners, times = self._quotes.owner[rows].tolist(), self._quotes.time[rows].tolist()
-        return list(map(_new_quote, zip(owners, times, *fields, repeat(Source.SIMULATED), strict=False)))
+        return map(_new_quote, zip(owners, times, *fields, repeat(Source.SIMULATED), strict=False))
 
 
 class _Rows:
@@ -138,9 +127,9 @@ class _Rows:
 
 def _bars(
     owners: Iterable[Contract], start: "Ints | Floats", end: "Ints", fields: "Sequence[Ints | Floats]"
-) -> list[Bar]:
+) -> Iterator[Bar]:
     columns = (column.tolist() for column in fields)
-    return list(map(_new_bar, zip(owners, start.tolist(), end.tolist(), *columns, strict=False)))
+    return map(_new_bar, zip(owners, start.tolist(), end.tolist(), *columns, strict=False))
 
 
 def _cuts(offsets: "Ints") -> "tuple[slice, int | list[int]]":
@@ -150,11 +139,12 @@ def _cuts(offsets: "Ints") -> "tuple[slice, int | list[int]]":
     return slice(int(offsets[0]), int(offsets[-1])), length if even else (offsets - offsets[0]).tolist()
 
 
-def _pieces(items: list[_Item], cuts: int | list[int]) -> Iterator[Sequence[_Item]]:
+def _pieces(items: Iterator[_Item], cuts: int | list[int]) -> Iterator[Sequence[_Item]]:
     """`items` in pieces; on one grid, where all are as long, without a step of Python for each."""
     if isinstance(cuts, int):
-        return zip(*[iter(items)] * cuts, strict=True)
-    return (items[first:last] for first, last in pairwise(cuts))
+        return zip(*[items] * cuts, strict=True)
+    listed = list(items)
+    return (listed[first:last] for first, last in pairwise(cuts))
 
 
 def _within_sessions(bars: BarColumns, sessions: Sessions | None) -> BarColumns:
@@ -194,4 +184,4 @@ def _joined(contract: Contract, columns: BarColumns, size: int, count: int, end:
         columns.close[last],
         np.add.reduceat(columns.volume[rows], at),
     ]
-    return _bars(repeat(contract), start, stop, fields)
+    return list(_bars(repeat(contract), start, stop, fields))

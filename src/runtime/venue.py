@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from math import isfinite, nan
+from typing import NamedTuple
 
 from src.domain.aggregation import BarAggregator
 from src.domain.errors import NoMarketDataError
@@ -44,6 +45,13 @@ class _Listener:
     aggregators: dict[int, BarAggregator] = field(default_factory=dict)
 
 
+class _Follower(NamedTuple):
+    """Who is told everything, of all accounts and contracts, as it happens."""
+
+    events: Callable[[tuple[Event, ...]], None]
+    instants: Callable[[Instant], None]
+
+
 class Venue:
     """An exchange that lives in time. Every method may be called from any thread."""
 
@@ -57,10 +65,13 @@ class Venue:
     ) -> None:
         self.exchange = exchange
         self._source, self._clock, self._fill_model, self._grow = source, clock, fill_model, grow
+        self._instants = source.instants()
+        self._ahead: Instant | None = None  # the next instant, when a clocked market has asked for its time
         self._waits_for_reader = isinstance(clock, ReplayClock)
         self._priced = frozenset(each.con_id for each in source.contracts)
         self.lock = threading.RLock()
         self._listeners: tuple[_Listener, ...] = ()
+        self._followers: tuple[_Follower, ...] = ()
         self._only_reader: EventStream | None = None  # who follows all of it, when nobody else listens
         self._last_quote: dict[int, Quote] = {}
         self._time = max(clock.now(), exchange.now)  # an account that was kept may be ahead of the day's clock
@@ -88,26 +99,40 @@ class Venue:
                 return None
             for listener in self._listeners:
                 self._tell(listener, instant)
+            for follower in self._followers:
+                follower.instants(instant)
             return instant.bars
 
     def _next_instant(self) -> Instant | None:
         """Let the exchange see the next instant, and publish what follows from it."""
-        instant = self._source.step()
+        instant = self._ahead
+        if instant is None:
+            instant = next(self._instants, None)
+        else:
+            self._ahead = None
         if instant is not None:
             time, quotes, bars = instant
             if quotes:
                 self._take_quotes(quotes)
+            if time < self._time:  # a command, or an arrival, has come in between
+                time = self._time
             events = self.exchange.advance(time, bars)
             self._time = time
             if events:
                 self._publish(events)
         return instant
 
+    def _next_time(self) -> int | None:
+        """When the next instant is; None at the end."""
+        if self._ahead is None:
+            self._ahead = next(self._instants, None)
+        return None if self._ahead is None else self._ahead.time
+
     def _take_quotes(self, quotes: Sequence[Quote]) -> None:
         quoted, last = self.exchange.quote, self._last_quote
         for quote in quotes:
             last[quote[0].con_id] = quote
-            if events := quoted(quote):
+            if events := quoted(quote if quote[1] >= self._time else quote._replace(time=self._time)):
                 self._publish(events)
 
     def pump(self) -> float | None:
@@ -118,14 +143,14 @@ class Venue:
                     return 0.0
                 self._run_out()
                 return None
-            following = self._source.next_time()
+            following = self._next_time()
             if following is None:
                 self._run_out()
                 return None
             wait = self._clock.seconds_until(following)
             while wait <= 0:
                 self.step()
-                following = self._source.next_time()
+                following = self._next_time()
                 if following is None:
                     self._run_out()
                     return None
@@ -154,11 +179,10 @@ class Venue:
             self.pump()
 
     def _let_time_pass(self) -> None:
-        now = self.now()
-        arrival = self.exchange.next_arrival
-        if arrival is not None and arrival <= now:
-            self._time = now
-            self._publish(self.exchange.advance(now))
+        """Up to now: what was on its way arrives, and orders expire at a close also where no price comes at it."""
+        self._time = self.now()
+        if events := self.exchange.advance(self._time):
+            self._publish(events)
 
     def _run_out(self) -> None:
         """No more prices: what is on its way still arrives."""
@@ -166,11 +190,12 @@ class Venue:
         if arrival is not None and arrival > self._time and (self._waits_for_reader or arrival <= self._clock.now()):
             self._pass_to(arrival)
 
-    def settle(self, nanoseconds: int) -> None:
-        """Let a replay's time alone pass, so that a cancel or change that is on its way can arrive."""
+    def settle(self, nanoseconds: int) -> bool:
+        """Let a replay's time alone pass, so that what is on its way arrives; False in a clocked market."""
         with self.lock:
             if self._waits_for_reader:
                 self._pass_to(self._time + nanoseconds)
+            return self._waits_for_reader
 
     def _pass_to(self, moment: int) -> None:
         self._time = moment
@@ -180,32 +205,40 @@ class Venue:
 
     def submit(self, account: AccountId, order: Order) -> tuple[Event, ...]:
         """Submit an order now; returns and publishes the exchange's events."""
-        with self.lock:
-            self.want(order.contract)
-            self.catch_up()
-            return self._publish(self.exchange.submit(account, order, self._stamp()))
+        return self._command(lambda now: self.exchange.submit(account, order, now), order.contract)
 
     def submit_bracket(self, account: AccountId, bracket: Bracket) -> tuple[Event, ...]:
         """Submit a bracket now, whole or not at all."""
-        with self.lock:
-            self.want(bracket.parent.contract)
-            self.catch_up()
-            return self._publish(self.exchange.submit_bracket(account, bracket, self._stamp()))
+        return self._command(lambda now: self.exchange.submit_bracket(account, bracket, now), bracket.parent.contract)
+
+    def submit_family(self, account: AccountId, parent: Order, children: Sequence[Order]) -> tuple[Event, ...]:
+        """Submit an order with the exits that enter in its first fill, whole or not at all."""
+        return self._command(lambda now: self.exchange.submit_family(account, parent, children, now), parent.contract)
+
+    def submit_exit(self, account: AccountId, parent_id: OrderId, order: Order) -> tuple[Event, ...]:
+        """Submit one more exit of an order that works or has filled."""
+        return self._command(lambda now: self.exchange.submit_exit(account, parent_id, order, now), order.contract)
 
     def modify(self, account: AccountId, order_id: OrderId, change: OrderChange) -> tuple[Event, ...]:
         """Change an order now."""
-        with self.lock:
-            self.catch_up()
-            return self._publish(self.exchange.modify(account, order_id, change, self._stamp()))
+        return self._command(lambda now: self.exchange.modify(account, order_id, change, now))
 
     def cancel(self, account: AccountId, order_id: OrderId) -> tuple[Event, ...]:
         """Cancel an order now."""
+        return self._command(lambda now: self.exchange.cancel(account, order_id, now))
+
+    def _command(self, give: Callable[[int], tuple[Event, ...]], contract: Contract | None = None) -> tuple[Event, ...]:
+        """Bring the market up to now, give a command at that moment, and publish what follows."""
         with self.lock:
+            if contract is not None:
+                self.want(contract)
             self.catch_up()
-            return self._publish(self.exchange.cancel(account, order_id, self._stamp()))
+            now = self._stamp()
+            return self._publish(give(now))
 
     def _stamp(self) -> int:
-        self._time = self.now()
+        """The moment of a command; what fell due by then is published before it, so that its own events come first."""
+        self._let_time_pass()
         return self._time
 
     def save(self) -> ExchangeState:
@@ -220,6 +253,11 @@ class Venue:
         """What has prices here."""
         return self._source.contracts
 
+    @property
+    def bar_seconds(self) -> int:
+        """The length of the bars that come by themselves; the shortest, where they differ."""
+        return self._source.bar_seconds
+
     def want(self, contract: Contract) -> None:
         """Have prices of a listed contract from now on; NoMarketDataError when there can be none."""
         with self.lock:
@@ -229,6 +267,7 @@ class Venue:
                 have = ", ".join(each.symbol for each in self._source.contracts)
                 raise NoMarketDataError(f"no prices of {contract.symbol} in this replay: it has {have}")
             self._source = self._grow(contract, self._time + 1)
+            self._instants, self._ahead = self._source.instants(), None
             self._priced = frozenset(each.con_id for each in self._source.contracts)
             self._remember_close(contract)
 
@@ -245,7 +284,7 @@ class Venue:
                 return quote
             bar = self.exchange.last_bar(contract)
             if bar is not None:
-                return self._quote_after(bar)
+                return self.quote_after(bar)
             before = self._source.history(contract, 60, 1, self.now())
             if not before:
                 raise NoMarketDataError(f"no price of {contract.symbol} yet: the market has not opened")
@@ -254,13 +293,18 @@ class Venue:
 
     def history(self, contract: Contract, size: BarSize, count: int, end: int | None) -> tuple[Bar, ...]:
         """Up to `count` bars that ended by `end` (epoch ns), and never after now."""
+        return self.bars(contract, size.seconds, count, end)
+
+    def bars(self, contract: Contract, seconds: int, count: int, end: int | None) -> tuple[Bar, ...]:
+        """The same for bars of any length, as far as the source has them; NoMarketDataError otherwise."""
         with self.lock:
             self.want(contract)
             self.catch_up()
             now = self.now()
-            return tuple(self._source.history(contract, size.seconds, count, now if end is None else min(end, now)))
+            return tuple(self._source.history(contract, seconds, count, now if end is None else min(end, now)))
 
-    def _quote_after(self, bar: Bar) -> Quote:
+    def quote_after(self, bar: Bar) -> Quote:
+        """The market around a bar's close, as the preset sees it."""
         half = self._fill_model.half_spread(bar) / UNITS_PER_DOLLAR
         size = float(self._fill_model.displayed(bar) or bar.volume)
         bid, ask = round(bar.close - half, 4), round(bar.close + half, 4)
@@ -295,8 +339,14 @@ class Venue:
 
     def _set_listeners(self, listeners: tuple[_Listener, ...]) -> None:
         self._listeners = listeners
-        alone = len(listeners) == 1 and listeners[0].everything
+        alone = len(listeners) == 1 and listeners[0].everything and not self._followers
         self._only_reader = listeners[0].stream if alone else None
+
+    def follow(self, events: Callable[[tuple[Event, ...]], None], instants: Callable[[Instant], None]) -> None:
+        """Tell everything, of all accounts and contracts, as it happens: under the lock, on whoever's thread it is."""
+        with self.lock:
+            self._followers = (*self._followers, _Follower(events, instants))
+            self._set_listeners(self._listeners)
 
     def _forget(self, stream: EventStream) -> None:
         with self.lock:
@@ -308,6 +358,8 @@ class Venue:
             listener.stream.close()
 
     def _publish(self, events: tuple[Event, ...]) -> tuple[Event, ...]:
+        for follower in self._followers:
+            follower.events(events)
         for listener in self._listeners:
             for event in events:
                 if self._one_account or _account_of(event) in (listener.account, ""):
@@ -335,7 +387,7 @@ class Venue:
         if not quotes:
             for bar in bars:
                 if bar.contract.con_id in listener.con_ids:
-                    listener.stream.publish(QuoteChanged(self._quote_after(bar)))
+                    listener.stream.publish(QuoteChanged(self.quote_after(bar)))
 
 
 def _account_of(event: Event) -> AccountId:

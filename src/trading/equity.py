@@ -3,7 +3,7 @@
 Floats: this marks and measures, it does not keep accounts. Nothing is to be done while the strategy is flat.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
 from src.domain.market import Bar
@@ -15,42 +15,47 @@ class Equity:
     def __init__(self, start: float) -> None:
         self.start = self.value = self._peak = start
         self.max_drawdown = 0.0
+        self._floor = start  # a close below it is the deepest fall so far
         #: Whether marking can change nothing: flat, and marked since the last fill.
         self.idle = True
-        self.prices: dict[str, float] = {}
-        self._shares: dict[str, float] = {}
+        self._held: dict[str, list[float]] = {}  # symbol: own shares and their last price
+        self._left: dict[str, float] = {}  # the last price of what was held before
+
+    @property
+    def prices(self) -> Mapping[str, float]:
+        """The price at which each symbol was last valued, held or not."""
+        return self._left | {symbol: price for symbol, (_, price) in self._held.items()}
 
     def traded(self, symbol: str, position: Decimal, price: Decimal) -> None:
         """A fill made the own position in `symbol` what it is now; until the next close it is marked at the fill."""
         if position:
-            self._shares[symbol] = float(position)
+            self._held[symbol] = [float(position), float(price)]
         else:
-            self._shares.pop(symbol, None)
-        self.prices[symbol] = float(price)
+            self._held.pop(symbol, None)
+            self._left[symbol] = float(price)
 
     def paid(self, cash_flow: Decimal) -> None:
         """All own fills and commissions so far brought in (+) or cost (-) this many dollars."""
         value = self.start + float(cash_flow)
-        for symbol, held in self._shares.items():
-            value += held * self.prices[symbol]
+        for shares, price in self._held.values():
+            value += shares * price
         self.value = value
         self.idle = False
 
     def mark(self, bars: Sequence[Bar]) -> None:
         """Value the own shares at the closes of one instant."""
-        shares, prices, value = self._shares, self.prices, self.value
+        held, value = self._held, self.value
         for bar in bars:
-            symbol = bar[0].symbol
-            if symbol in shares:
+            own = held.get(bar[0].symbol)
+            if own is not None:
                 close = bar[6]
-                value += shares[symbol] * (close - prices[symbol])
-                prices[symbol] = close
+                value += own[0] * (close - own[1])
+                own[1] = close
         self.value = value
-        peak = self._peak
-        if value > peak:
+        if value > self._peak:
             self._peak = value
-        elif peak > 0.0:
-            fall = (peak - value) / peak
-            if fall > self.max_drawdown:
-                self.max_drawdown = fall
-        self.idle = not shares
+            self._floor = value * (1.0 - self.max_drawdown)
+        elif value < self._floor and self._peak > 0.0:
+            self.max_drawdown = (self._peak - value) / self._peak
+            self._floor = value
+        self.idle = not held

@@ -60,7 +60,8 @@ class MovingAverageCross:
         self._fast, self._slow = fast, slow
         self._closes: dict[str, list[float]] = {}
         self._difference_after: dict[str, Callable[[float], float]] = {}
-        self._last: tuple[Bar, float] | None = None
+        self._bar: Bar | None = None  # the last one, and the difference after it
+        self._d = 0.0
         self._acted: tuple[Bar | None, str] = None, ""
 
     @property
@@ -72,9 +73,11 @@ class MovingAverageCross:
         """Buy above, sell below."""
         contract = bar[0]
         symbol = contract.symbol
-        difference_after = self._difference_after.get(symbol) or self._begun(symbol)
-        d = difference_after(bar[6])
-        self._last = bar, d
+        try:
+            d = self._difference_after[symbol](bar[6])
+        except KeyError:
+            d = self._begun(symbol)(bar[6])
+        self._bar, self._d = bar, d
         if d > 0.0:
             if symbol in portfolio.held or portfolio.is_working(contract):
                 return ()
@@ -96,9 +99,9 @@ class MovingAverageCross:
 
     def explain(self) -> str:
         """The two averages, their difference and what followed."""
-        if self._last is None:
+        if self._bar is None:
             return "no bar yet"
-        bar, d = self._last
+        bar, d = self._bar, self._d
         closes = self._closes[bar.contract.symbol]
         seen = f"{bar.contract.symbol} closed at {bar.close:g}"
         if 0.0 in closes:

@@ -183,7 +183,7 @@ class Trader:
 
     def _decide(self, bars: Sequence[Bar]) -> None:
         """Ask the strategy about each bar of an instant, and send what it wants."""
-        on_bar, portfolio = self._strategy.on_bar, self.portfolio
+        on_bar, portfolio, explains = self._strategy.on_bar, self.portfolio, self._explains
         for bar in bars:
             try:
                 orders = on_bar(bar, portfolio)
@@ -192,7 +192,7 @@ class Trader:
                 return
             if orders:
                 self._send(orders)
-            if self._explains:
+            if explains:
                 _log.debug("%s", self._strategy.explain())
         self._bars += len(bars)
 
@@ -230,7 +230,7 @@ class Trader:
 
     def _place(self, order: Order, contract: Contract) -> None:
         reference = f"{self._prefix}{self.portfolio.totals.orders + 1}"
-        order = replace(order, contract=contract, account=self._account, order_ref=reference)
+        order = order.addressed(contract, self._account, reference)
         self.portfolio.sent(order)
         try:
             trade = self._broker.place_order(order)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from src.brokers import simulation
+from src.runtime import market
 from src.brokers.ib_gateway import IBGatewayClient
 from src.brokers.opening import Play
 from src.runtime.clock import ManualClock, to_nanoseconds
@@ -37,8 +37,8 @@ def client(settings: Settings) -> Iterator[IBGatewayClient]:
 @pytest.fixture
 def on_saturday(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[IBGatewayClient]:
     """A client in New York's hours on a Saturday that does not end."""
-    monkeypatch.setattr(simulation, "SystemClock", lambda: ManualClock(SATURDAY))
-    monkeypatch.setattr(simulation, "wall_clock", lambda: SATURDAY)
+    monkeypatch.setattr(market, "SystemClock", lambda: ManualClock(SATURDAY))
+    monkeypatch.setattr(market, "wall_clock", lambda: SATURDAY)
     closed = Settings(backend="simulated", sim_market_hours="nyse", state_dir=settings.state_dir)
     with IBGatewayClient(settings=closed) as connected:
         yield connected

@@ -1,6 +1,7 @@
 """Seeded prices: the same however they are cut, correlated, clustered, U shaped, and without drift."""
 
 from datetime import UTC, date, datetime
+from itertools import takewhile
 from math import sqrt
 
 import numpy as np
@@ -44,14 +45,8 @@ def source(
 
 
 def walk(prices: PriceSource, until: int) -> list[Instant]:
-    """Step to `until`, checking that what was announced comes."""
-    instants: list[Instant] = []
-    while (announced := prices.next_time()) is not None and announced <= until:
-        instant = prices.step()
-        assert instant is not None
-        assert instant.time == announced
-        instants.append(instant)
-    return instants
+    """The instants until `until`."""
+    return list(takewhile(lambda instant: instant.time <= until, prices.instants()))
 
 
 def quotes_of(instants: list[Instant]) -> dict[tuple[str, int], Quote]:
@@ -161,7 +156,7 @@ def test_round_the_clock_prices_go_on_through_midnight() -> None:
 
 def test_start_at_midnight_has_the_bar_that_just_ended() -> None:
     midnight = at(2026, 11, 4)
-    first = source(NVDA, sessions=Sessions.always(), start=midnight).step()
+    first = next(source(NVDA, sessions=Sessions.always(), start=midnight).instants())
     assert first is not None
     assert (first.time, len(first.quotes), [bar.end for bar in first.bars]) == (midnight, 1, [midnight])
 
@@ -287,22 +282,16 @@ def test_volume_of_a_session_is_the_listings_on_average() -> None:
 
 
 def test_source_ends_at_its_end() -> None:
-    prices = source(end=OPEN + 90 * SECOND)
-    assert walk(prices, 2**62)[-1].time == OPEN + 90 * SECOND
-    assert prices.next_time() is None
-    assert prices.step() is None
+    assert walk(source(end=OPEN + 90 * SECOND), 2**62)[-1].time == OPEN + 90 * SECOND
     assert walk(source(sessions=Sessions.always(), end=OPEN + 90 * SECOND), 2**62)[-1].time == OPEN + 90 * SECOND
 
 
 def test_source_refuses_to_go_beyond_the_session_table() -> None:
-    prices = source(start=at(2026, 11, 13, 14, 39), step_seconds=60)
-    times = [instant.time for _ in range(2) if (instant := prices.step())]
+    instants = source(start=at(2026, 11, 13, 14, 39), step_seconds=60).instants()
+    times = [next(instants).time for _ in range(2)]
     assert times == [at(2026, 11, 13, 14, 39), at(2026, 11, 13, 14, 40)]
-    for _ in range(2):
-        with pytest.raises(ConfigurationError, match="session table"):
-            prices.next_time()
-        with pytest.raises(ConfigurationError, match="session table"):
-            prices.step()
+    with pytest.raises(ConfigurationError, match="session table"):
+        next(instants)
 
 
 @pytest.mark.parametrize("options", [{"step_seconds": 0}, {"bar_seconds": 7}, {"seed": -1}, {"start": at(2020, 1, 1)}])

@@ -1,5 +1,7 @@
 """What `import src.brokers.ib_gateway` costs: little time, and nothing heavy; and that every class exists once."""
 
+from pathlib import Path
+
 import pytest
 
 from tests.conftest import ROOT, Run
@@ -29,10 +31,11 @@ def test_importing_the_facade_loads_nothing_heavy(run: Run, module: str) -> None
     assert done.stdout.strip() == ""
 
 
-def test_importing_the_facade_takes_at_most_sixty_milliseconds(run: Run) -> None:
-    """The best of five, so that what else the machine does is not counted."""
-    run("-c", TIMED, cwd=ROOT)  # compiles what was never compiled
-    assert min(float(run("-c", TIMED, cwd=ROOT).stdout) for _ in range(5)) <= ALLOWED_SECONDS
+def test_importing_the_facade_takes_at_most_sixty_milliseconds(run: Run, tmp_path: Path) -> None:
+    """The best of five, compiled before, as it is for a person; so what else the machine does is not counted."""
+    compiled = {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(tmp_path)}
+    run("-c", TIMED, cwd=ROOT, **compiled)
+    assert min(float(run("-c", TIMED, cwd=ROOT, **compiled).stdout) for _ in range(5)) <= ALLOWED_SECONDS
 
 
 def test_connecting_to_the_simulator_starts_no_event_loop(run: Run) -> None:

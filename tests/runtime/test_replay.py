@@ -45,20 +45,17 @@ def replay(*paths: Path) -> ReplaySource:
 
 
 def walk(prices: PriceSource) -> list[Instant]:
-    """Step to the end, checking that each instant was announced and that nothing comes before its time."""
+    """Go to the end, checking that instants come in time's order and nothing in them before its time."""
     instants: list[Instant] = []
     before = 0
-    while (announced := prices.next_time()) is not None:
-        instant = prices.step()
-        assert instant is not None
-        assert instant.time == announced > before
+    for instant in prices.instants():
+        assert instant.time > before
         assert all(bar.end == instant.time for bar in instant.bars)
         times = [quote.time for quote in instant.quotes]
         assert times == sorted(times)
         assert all(before <= time < instant.time for time in times)
-        before = announced
+        before = instant.time
         instants.append(instant)
-    assert prices.step() is None
     return instants
 
 

@@ -60,10 +60,6 @@ class SeededSource:
         self._contracts = tuple(listing.contract for listing in listings)
         self._start, self._step, self._bar = -(-start // _SECOND), step_seconds, bar_seconds
         self._paths = Paths(seed, always=sessions.is_always)
-        self._chunks = self._make_chunks()
-        self._times: list[int] = []
-        self._ready: Iterator[Instant] = iter(())
-        self._at = 0  # the next instant, within the chunk
 
     @property
     def contracts(self) -> Sequence[Contract]:
@@ -75,22 +71,9 @@ class SeededSource:
         """The length of its bars in seconds."""
         return self._bar
 
-    def next_time(self) -> int | None:
-        """When the next instant is; None at the end."""
-        if self._at == len(self._times):
-            self._prepare()
-        return self._times[self._at] if self._times else None
-
-    def step(self) -> Instant | None:
-        """The next instant; None at the end. Beyond the session table: ConfigurationError."""
-        instant = next(self._ready, None)
-        if instant is None:
-            self._prepare()
-            instant = next(self._ready, None)
-            if instant is None:
-                return None
-        self._at += 1
-        return instant
+    def instants(self) -> Iterator[Instant]:
+        """Every instant, as long as asked. Beyond the session table: ConfigurationError."""
+        return chain.from_iterable(self._chunks())
 
     def history(self, contract: Contract, size_seconds: int, count: int, end: int) -> list[Bar]:
         """The last `count` bars that ended at or before `end`, from the same path, as far as the sessions reach."""
@@ -110,15 +93,7 @@ class SeededSource:
             missing -= len(bars)
         return [bar for bars in reversed(found) for bar in bars]
 
-    def _prepare(self) -> None:
-        """Make the next chunk of instants; at the end an empty one."""
-        self._times, self._ready = next(self._chunks, ([], iter(())))
-        self._at = 0
-        covers = self._sessions.covers
-        if not self._times and covers and (self._end is None or self._end > covers[1]):
-            self._sessions.close_after(covers[1])  # refuses: what comes after the table is not known
-
-    def _make_chunks(self) -> Iterator[tuple[list[int], Iterator[Instant]]]:
+    def _chunks(self) -> Iterator[Iterator[Instant]]:
         import numpy as np
 
         for block in self._blocks():
@@ -135,7 +110,7 @@ class SeededSource:
                 chunk = times[cut : cut + _CHUNK]
                 moments = (chunk * _SECOND).tolist()
                 ended = (ending.get(row, ()) for row in range(cut, cut + len(chunk)))
-                yield moments, map(_new_instant, zip(moments, self._quotes(block, chunk, moments), ended, strict=True))
+                yield map(_new_instant, zip(moments, self._quotes(block, chunk, moments), ended, strict=True))
 
     def _blocks(self) -> Iterator[Block]:
         """The sessions from the start on, in time order."""
@@ -145,10 +120,13 @@ class SeededSource:
                 if self._end is not None and day * _DAY_SECONDS * _SECOND >= self._end:
                     return
                 yield day * _DAY_SECONDS, (day + 1) * _DAY_SECONDS
-        covers = self._sessions.covers or (0, 0)
-        last = covers[1] if self._end is None else min(self._end, covers[1])
+        covered = self._sessions.covers or (0, 0)
+        last = covered[1] if self._end is None else min(self._end, covered[1])
         for session in self._sessions.between(self._start * _SECOND - 1, last + 1):
             yield _in_seconds(session)
+        covers = self._sessions.covers
+        if covers and (self._end is None or self._end > covers[1]):
+            self._sessions.close_after(covers[1])  # refuses: what comes after the table is not known
 
     def _blocks_before(self, end: int) -> Iterator[Block]:
         """The sessions that began before `end`, the latest first."""

@@ -3,7 +3,7 @@
 Whoever pulls (the Venue) feeds `quotes` to the exchange first, each at its own time, then all `bars` together.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple, Protocol
 
 from src.domain.market import Bar, Contract, Quote
@@ -33,12 +33,8 @@ class PriceSource(Protocol):
         """The length of its bars in seconds; the shortest, where they differ."""
         ...
 
-    def next_time(self) -> int | None:
-        """When the next instant is; None at the end."""
-        ...
-
-    def step(self) -> Instant | None:
-        """The next instant; None at the end."""
+    def instants(self) -> Iterator[Instant]:
+        """Every instant from the source's beginning, in time order; each call begins anew."""
         ...
 
     def history(self, contract: Contract, size_seconds: int, count: int, end: int) -> list[Bar]:

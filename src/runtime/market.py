@@ -1,0 +1,143 @@
+"""Puts a simulated market together: sessions, prices, exchange and clock, and the venue around them."""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import TYPE_CHECKING, Final
+
+from src.domain.errors import ConfigurationError
+from src.domain.market import Contract
+from src.domain.orders import AccountId
+from src.exchange.commission import fee_schedule
+from src.exchange.exchange import Exchange, Listed
+from src.exchange.fill_models import IDEAL, Liquidity, Preset, realistic
+from src.exchange.listings import Listing, assumed_listing, listing, listings
+from src.exchange.prices import PriceSource, SeededSource
+from src.exchange.sessions import Sessions
+from src.exchange.state import ExchangeState
+from src.exchange.units import units
+from src.runtime.calendars import sessions_between
+from src.runtime.clock import NS, Clock, ReplayClock, ScaledClock, SystemClock, wall_clock
+from src.runtime.venue import Grow, Venue
+
+if TYPE_CHECKING:
+    from src.runtime.files import Recording
+
+_DAY: Final = 86_400 * NS
+_SESSIONS_BEFORE: Final = 15 * _DAY
+_SESSIONS_AFTER: Final = 366 * _DAY
+_BEFORE_START: Final = 2 * NS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MarketRules:
+    """How a market trades. `hours` is `always`, `nyse` or `auto`: always, and nyse in a replay."""
+
+    preset: str = "realistic"
+    hours: str = "auto"
+    fees: str = "fixed"
+    seed: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Market:
+    """A venue and what is known of it: what is listed, when it is open, how long (ns) an order takes to reach it."""
+
+    venue: Venue
+    listings: tuple[Listing, ...]
+    sessions: Sessions
+    latency: int
+
+
+def seeded_market(
+    rules: MarketRules,
+    symbols: Sequence[str],
+    accounts: Mapping[AccountId, Decimal],
+    *,
+    speed: float = 1.0,
+    start: int | None = None,
+    state: ExchangeState | None = None,
+) -> Market:
+    """A market of invented prices. `accounts` open with that cash (dollars); a saved `state` takes their place.
+
+    `speed` is market seconds per real second, infinite for as fast as it goes; `start` is epoch ns, None for now.
+    """
+    wanted = [found for symbol in symbols if (found := listing(symbol)) is not None]
+    unknown = sorted(set(symbols) - {each.symbol for each in wanted})
+    if unknown:
+        listed = ", ".join(each.symbol for each in listings())
+        raise ConfigurationError(f"no invented prices of {', '.join(unknown)}: there are {listed}")
+    begins = wall_clock() if start is None else start
+    since = begins if math.isinf(speed) else begins - _BEFORE_START  # so that the first question has a price
+    earliest = since
+    if state is not None and state.now > 0:
+        since, earliest = max(since, state.now + 1), min(since, state.now)
+    sessions = _sessions("always" if rules.hours == "auto" else rules.hours, earliest, begins)
+    clock: Clock
+    if math.isinf(speed):
+        clock = ReplayClock(since)
+    elif speed == 1.0 and start is None:
+        clock = SystemClock()
+    else:
+        clock = ScaledClock(begins, speed)
+    have = list(wanted or listings()[:2])
+
+    def grow(contract: Contract, moment: int) -> PriceSource:
+        have.extend(each for each in listings() if each.contract == contract)
+        return SeededSource(tuple(have), rules.seed, sessions, moment)
+
+    source = SeededSource(tuple(have), rules.seed, sessions, since)
+    return _market(rules, _Prices(listings(), sessions, source, since, clock, grow), accounts, state)
+
+
+def recorded_market(
+    rules: MarketRules, recording: "Recording", accounts: Mapping[AccountId, Decimal], speed: float = math.inf
+) -> Market:
+    """A market of recorded prices; `speed` is market seconds per real second."""
+    from src.runtime.replay import ReplaySource
+
+    known = {symbol: listing(symbol) or assumed_listing(symbol) for symbol in recording.symbols}
+    sessions = _sessions("nyse" if rules.hours == "auto" else rules.hours, recording.start, recording.end)
+    source = ReplaySource(recording, lambda symbol: known[symbol].contract, sessions)
+    start = recording.start
+    clock: Clock = ReplayClock(start) if math.isinf(speed) else ScaledClock(start, speed)
+    return _market(rules, _Prices(tuple(known.values()), sessions, source, start, clock), accounts, None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Prices:
+    """What differs between a recorded and an invented market."""
+
+    listings: tuple[Listing, ...]
+    sessions: Sessions
+    source: PriceSource
+    since: int  # epoch ns: the source's first moment
+    clock: Clock
+    grow: Grow | None = None
+
+
+def _market(
+    rules: MarketRules, prices: _Prices, accounts: Mapping[AccountId, Decimal], state: ExchangeState | None
+) -> Market:
+    preset = _preset(rules.preset, prices.listings)
+    listed = [Listed(each.contract, each.min_tick) for each in prices.listings]
+    exchange = Exchange(listed, preset, prices.sessions, fee_schedule(rules.fees))
+    for account_id, cash in accounts.items():
+        exchange.open_account(account_id, cash)
+    if state is not None:
+        exchange.restore(state, prices.since)
+    venue = Venue(exchange, prices.source, prices.clock, preset.fill_model, prices.grow)
+    return Market(venue, prices.listings, prices.sessions, preset.latency)
+
+
+def _sessions(hours: str, start: int, end: int) -> Sessions:
+    if hours == "always":
+        return Sessions.always()
+    return sessions_between(start - _SESSIONS_BEFORE, end + _SESSIONS_AFTER)
+
+
+def _preset(name: str, known: Iterable[Listing]) -> Preset:
+    if name == "ideal":
+        return IDEAL
+    return realistic({each.con_id: Liquidity(units(each.half_spread), each.displayed_size) for each in known})
