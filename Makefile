@@ -18,7 +18,7 @@ PROBLEM = $(shell \
 RUN    := --backend simulated --replay data/sample --symbols MSFT,AAPL --strategy sma --speed max
 
 .DEFAULT_GOAL := help
-.PHONY: run test check bench lock clean help
+.PHONY: run test check ibkr-test bench lock clean help
 
 run: $(VENV)/.runtime .env  ## set up, then trade five recorded days on the simulated exchange
 	@$(BIN)/python live_trader.py $(RUN)
@@ -32,6 +32,9 @@ check: $(VENV)/.dev  ## lint, format, types, import contracts
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/mypy src tests $(wildcard *.py)
 	@$(BIN)/lint-imports --no-logo
+
+ibkr-test: $(VENV)/.runtime .env  ## is TWS there, and if not, what to change; orders nothing
+	@$(BIN)/python test_ibkr_connection.py
 
 bench: $(VENV)/.dev $(BENCH)/.ready  ## replay 200,000 bars here and in backtrader, in turn
 	@$(BIN)/python benchmarks/replay.py
@@ -50,7 +53,7 @@ clean:  ## remove the environments and every cache; .env stays
 	@find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +
 
 help:  ## this list
-	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 15
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
 
 # A stamp for each lock. The larger set holds the smaller one, so that `make run` after `make test` is instant too.
 $(VENV)/.runtime: requirements.txt

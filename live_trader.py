@@ -20,13 +20,16 @@ from math import inf, isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
+import src  # noqa: F401  # it looks at Python's version first
+
 if TYPE_CHECKING:
     from src.brokers.ib_gateway import IBGatewayClient
     from src.brokers.opening import Play
     from src.domain.market import Contract
     from src.settings import Settings
+    from src.trading.plan import SessionPlan
     from src.trading.summary import SessionSummary
-    from src.trading.trader import Progress, SessionPlan, Trader
+    from src.trading.trader import Progress, Trader
 
 _log = logging.getLogger(__name__)
 _DEFAULT_MINUTES: Final = 30.0
@@ -91,7 +94,7 @@ class LiveAITrader:
             trader.stop()
         self.summary = trader.run()
         self.cash = self.ib_client.get_account_info().get("available_funds", self.cash)
-        self.remarks = _remarks(trader)
+        self.remarks = _remarks(trader, strategy.warm_up)
         return trader.failure is None
 
     def text(self) -> str:
@@ -109,7 +112,7 @@ class LiveAITrader:
     def _plan(self, minutes: float | None) -> "SessionPlan":
         from src.domain.market import BarSize
         from src.runtime.clock import new_session_id
-        from src.trading.trader import SessionPlan
+        from src.trading.plan import SessionPlan
 
         return SessionPlan(
             session=new_session_id(),
@@ -153,16 +156,23 @@ class LiveAITrader:
             raise ConfigurationError("--speed: a real market runs at its own speed; leave it at `real`")
 
 
-def _remarks(trader: "Trader") -> tuple[str, ...]:
+def _remarks(trader: "Trader", warm_up: int) -> tuple[str, ...]:
     """What a person should know beside the figures."""
-    remarks = []
+    from src.brokers.command_line import in_one_line
+
+    remarks = [
+        f"{symbol}: the strategy needs {warm_up + 1:,} bars before it can decide, and saw {seen:,}."
+        for symbol, seen in trader.undecided.items()
+    ]
     if trader.rejected:
         remarks.append(f"{trader.rejected:,} of the orders were rejected.")
+    if trader.liquidated:
+        remarks.append(f"The venue liquidated {trader.liquidated:,} times for want of margin.")
     if trader.portfolio.positions:
         held = ", ".join(f"{shares} {symbol}" for symbol, shares in trader.portfolio.positions.items())
         remarks.append(f"Still held: {held}.")
     if trader.failure is not None:
-        remarks.append(f"The session FAILED: {type(trader.failure).__name__}: {trader.failure}")
+        remarks.append(f"The session FAILED: {in_one_line(trader.failure)}")
     return tuple(remarks)
 
 
@@ -171,8 +181,14 @@ def _remarks(trader: "Trader") -> tuple[str, ...]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a session; return the exit code."""
+    from src.brokers.command_line import with_output
+
+    return with_output(lambda: _session(arguments))
+
+
+def _session(arguments: Sequence[str] | None) -> int:
     wish = _parsed(arguments)
-    from src.brokers.command_line import exit_code_of, in_one_line, prepare_streams
+    from src.brokers.command_line import prepare_streams, told
 
     real_time = not wish.replay and wish.speed == 1
     prepare_streams(verbose=real_time and not wish.quiet)
@@ -181,8 +197,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with signals:
             code = _run(wish, signals)
     except (KeyboardInterrupt, Exception) as error:  # noqa: BLE001  # never a traceback at the command line
-        sys.stderr.write(f"{in_one_line(error)}\n")
-        code = exit_code_of(error)
+        code = told(error)
     return code if signals.received is None else 128 + signals.received
 
 
@@ -227,7 +242,11 @@ def _run(wish: argparse.Namespace, signals: "_Signals") -> int:
         return NO_CONNECTION
     print(trader.text())
     if wish.json is not None:
-        wish.json.write_text(json.dumps(trader.summary.as_json(), indent=2) + "\n", encoding="utf-8")
+        try:
+            wish.json.write_text(json.dumps(trader.summary.as_json(), indent=2) + "\n", encoding="utf-8")
+        except OSError as error:
+            sys.stderr.write(f"--json: {wish.json} cannot be written: {error.strerror}\n")
+            return FAILED
     return DONE if well else FAILED
 
 

@@ -10,6 +10,7 @@ import sys
 from src.brokers.answers import OrderAnswer
 from src.brokers.command_line import DONE, FAILED, NO_CONNECTION, mode_words, run_command
 from src.brokers.ib_gateway import IBGatewayClient
+from src.brokers.opening import Play
 from src.domain.errors import ConfigurationError
 
 SYMBOLS = ("NVDA", "MSFT")
@@ -37,7 +38,7 @@ def _demo(backend: str | None) -> int:
         raise ConfigurationError(
             "IBKR_ACCOUNT_TYPE=live: this demo never trades real money; set IBKR_ACCOUNT_TYPE=paper"
         )
-    client = IBGatewayClient(settings=settings)
+    client = IBGatewayClient(settings=settings, play=Play(persistent=True))  # so that it knows what it holds
     print("🚀 Starting Simple IBKR Paper Trading Demo")
     if not client.connect():
         print(f"❌ Not connected: {client.health_check()['error']}")

@@ -17,8 +17,9 @@ from src.domain.market import Contract
 from src.runtime.files import BarColumns, Recording
 from src.runtime.heap import settle_heap
 from src.settings import load_settings
+from src.trading.plan import SessionPlan
 from src.trading.sma import MovingAverageCross
-from src.trading.trader import SessionPlan, Trader
+from src.trading.trader import Trader
 
 
 def load(file: str) -> Recording:

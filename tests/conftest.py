@@ -1,4 +1,4 @@
-"""What tests share: commands apart from this machine, and addresses where nothing, or something, listens."""
+"""What tests share: commands apart from this machine, and an address where nothing listens."""
 
 import os
 import socket
@@ -23,13 +23,6 @@ def quiet_address() -> Iterator[Address]:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         yield taken.getsockname()
-
-
-@pytest.fixture
-def listening_address() -> Iterator[Address]:
-    """An address of this machine where something listens that is not TWS."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        yield server.getsockname()
 
 
 @pytest.fixture

@@ -89,3 +89,22 @@ def test_a_market_that_never_closes_says_so(tmp_path: Path, caplog: pytest.LogCa
     with caplog.at_level(logging.WARNING):
         session.run_trading_session(10)
     assert "this market never closes" in caplog.text
+
+
+def test_a_strategy_that_never_saw_enough_is_named_in_the_summary(tmp_path: Path) -> None:
+    """No order, and the reason why."""
+    session = trader(tmp_path, strategy_options={"slow": "1000000"})
+    assert session.run_trading_session(60) is True
+    assert session.summary is not None
+    assert session.summary.orders == 0
+    assert session.remarks == ("MSFT: the strategy needs 1,000,000 bars before it can decide, and saw 60.",)
+    assert session.text().endswith(session.remarks[0])
+
+
+def test_a_session_that_may_only_look_counts_its_orders_as_rejected(tmp_path: Path) -> None:
+    """It goes on, and says so."""
+    session = trader(tmp_path, settings={"read_only": True, "strategy": "hold"})
+    assert session.run_trading_session(60) is True
+    assert session.summary is not None
+    assert (session.summary.orders, session.summary.fills) == (60, 0)
+    assert session.remarks == ("60 of the orders were rejected.",)

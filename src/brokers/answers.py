@@ -156,9 +156,15 @@ def order_answer(trade: Trade, mode: Mode) -> OrderAnswer:
         action=order.action.value,
         quantity=count_of(order.quantity),
         order_type=order.order_type.value,
-        reason=trade.reason,
+        reason=reason_shown(trade.reason),
         mode=mode.value,
     )
+
+
+def reason_shown(text: str) -> str:
+    """The venue's text in one line; nothing where it breaks off before its reason, as at a plain cancel."""
+    line = " ".join(text.split())
+    return "" if line.endswith(" - reason:") else line
 
 
 def unplaced_answer(order: Order, error: BrokerError, mode: Mode) -> OrderAnswer:
@@ -312,7 +318,7 @@ def health_answer(
         reconnects=health.reconnects,
         attempts=attempt_answers(attempts),
         fallback_reason=fallback_reason,
-        error=error,
+        error=error or health.error,
     )
 
 

@@ -19,7 +19,10 @@ Bars = tuple[Bar, ...]
 
 @dataclass(frozen=True, slots=True)
 class BrokerHealth:
-    """How the connection is; `last_message_age` is in seconds, None before the first message."""
+    """How the connection is; `last_message_age` is in seconds, None before the first message.
+
+    `error` is what is wrong although orders can be sent.
+    """
 
     mode: Mode
     connected: bool
@@ -33,6 +36,7 @@ class BrokerHealth:
     last_message_age: float | None
     open_orders: int
     reconnects: int
+    error: str | None = None
 
 
 class Broker(Protocol):

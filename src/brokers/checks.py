@@ -23,8 +23,8 @@ from src.brokers.command_line import (
     in_one_line,
     mode_words,
     prepare_streams,
+    with_output,
 )
-from src.brokers.findings import Outcome
 from src.brokers.opening import Play
 from src.domain.errors import InvalidOrderError
 from src.domain.market import Mode
@@ -89,6 +89,10 @@ class _Parser(argparse.ArgumentParser):
 
 def command(client_type: "type[IBGatewayClient]", arguments: Sequence[str] | None, prog: str) -> int:
     """Run the check that the arguments ask for, print its report, return its exit code."""
+    return with_output(lambda: _command(client_type, arguments, prog))
+
+
+def _command(client_type: "type[IBGatewayClient]", arguments: Sequence[str] | None, prog: str) -> int:
     given, parser = sys.argv[1:] if arguments is None else list(arguments), _parser(prog)
     try:
         options = parser.parse_args(given)
@@ -167,10 +171,7 @@ def _print(report: Report, *, as_json: bool) -> int:
 
 
 def _tried(client: "IBGatewayClient") -> list[str]:
-    return [
-        f"tried {each['host']}:{each['port']}: {Outcome(each['outcome']).words}"
-        for each in client.health_check()["attempts"]
-    ]
+    return [f"tried {each.line}" for each in client.attempts]
 
 
 def _check_connect(client: "IBGatewayClient", options: argparse.Namespace) -> CheckResult:

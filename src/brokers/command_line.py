@@ -3,10 +3,14 @@
 Answers go to standard output, everything else to standard error.
 """
 
+import errno
 import io
 import logging
+import os
 import sys
 from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
 from typing import Final
 
 from src.domain.errors import (
@@ -32,12 +36,19 @@ _MODE_WORDS: Final = {
     Mode.PAPER: "PAPER",
     Mode.LIVE: "LIVE (real money)",
 }
+_OF_THE_OUTPUT: Final = (errno.EPIPE, errno.ENOSPC)
+_STANDARD_ERROR: Final = 2
 _PERSONS_OWN: Final = (ConfigurationError, InvalidOrderError, UnknownContractError, LiveTradingRefusedError)
 
 
 def mode_words(mode: Mode) -> str:
     """Return the mode as a person must not overlook it."""
     return _MODE_WORDS[mode]
+
+
+def masked(value: str) -> str:
+    """Return enough of an account id to know it by, and no more."""
+    return value if len(value) < 5 else f"{value[:2]}{'*' * (len(value) - 4)}{value[-2:]}"
 
 
 def prepare_streams(*, verbose: bool = False) -> None:
@@ -51,12 +62,67 @@ def prepare_streams(*, verbose: bool = False) -> None:
 
 def run_command(body: Callable[[], int]) -> int:
     """Run a command; an error becomes one line and its exit code."""
-    prepare_streams()
+
+    def prepared() -> int:
+        prepare_streams()
+        try:
+            return body()
+        except (KeyboardInterrupt, Exception) as error:  # noqa: BLE001  # never a traceback at the command line
+            return told(error, "❌ ")
+
+    return with_output(prepared)
+
+
+def with_output(body: Callable[[], int]) -> int:
+    """Run a whole command and see its output off: the one place that answers for the standard streams.
+
+    A closed one is as good as none. Where nobody reads any more, nobody is told: 1. A full disk is one line, and 1.
+    """
+    _replace_closed_streams()
     try:
-        return body()
-    except (KeyboardInterrupt, Exception) as error:  # noqa: BLE001  # never a traceback at the command line
-        sys.stderr.write(f"❌ {in_one_line(error)}\n")
-        return exit_code_of(error)
+        try:
+            return body()
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        pass
+    except OSError as error:
+        with suppress(OSError):
+            sys.stderr.write(f"standard output cannot be written: {error.strerror}\n")
+    _abandon_output()
+    return FAILED
+
+
+def told(error: BaseException, mark: str = "") -> int:
+    """Say in one line what ended a command, and return its exit code; what the output itself raised goes on."""
+    if isinstance(error, OSError) and error.errno in _OF_THE_OUTPUT:
+        raise error
+    sys.stderr.write(f"{mark}{in_one_line(error)}\n")
+    return exit_code_of(error)
+
+
+def _replace_closed_streams() -> None:
+    """Let nothing that is opened later take a closed stream's place, and be written to by mistake."""
+    if None not in (sys.stdin, sys.stdout, sys.stderr):
+        return
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= _STANDARD_ERROR:
+        pass
+    os.close(descriptor)
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115  # until the process ends
+
+
+def _abandon_output() -> None:
+    """Throw away what could not be written, or the interpreter would try again as it ends, and complain."""
+    with suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        for stream in (sys.stdout, sys.stderr):
+            try:
+                stream.flush()
+            except OSError:
+                os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
 
 
 def exit_code_of(error: BaseException) -> int:

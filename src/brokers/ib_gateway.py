@@ -39,6 +39,7 @@ from src.brokers.answers import (
 from src.brokers.broker import Broker
 from src.brokers.contracts import Contracts
 from src.brokers.findings import LOCAL_HOST, PAPER_PORTS, Finding
+from src.brokers.guarded import guarded
 from src.brokers.opening import NoBrokerError, Opening, Play, open_broker
 from src.brokers.order_desk import OrderDesk, Wish, checked_order_id, checked_seconds
 from src.domain.errors import (
@@ -124,6 +125,7 @@ class IBGatewayClient:
             try:
                 if self._session is None:
                     opening = open_broker(self._settings, self._play)
+                    opening = replace(opening, broker=guarded(opening.broker, read_only=self._settings.read_only))
                     contracts = Contracts(opening.broker)
                     desk = OrderDesk(opening.broker, contracts, self._settings.order_timeout)
                     self._session, self._attempts = _Session(opening, contracts, desk), opening.attempts
@@ -171,6 +173,11 @@ class IBGatewayClient:
     def simulation_mode(self) -> bool:
         """Whether this session trades on the simulator."""
         return self.mode is Mode.SIMULATED
+
+    @property
+    def attempts(self) -> tuple[Finding, ...]:
+        """What the last `connect()` has tried, and found, in its search for TWS."""
+        return self._attempts
 
     @property
     def broker(self) -> Broker:
@@ -233,7 +240,7 @@ class IBGatewayClient:
     def get_bars(self, symbol: str, size: str = "1m", count: int = 100) -> BarsAnswer:
         """Return up to `count` closed bars as columns, oldest first; `size` is one of 1m, 5m, 15m, 30m, 1h, 1d."""
         session = self._ready()
-        if size not in set(BarSize):
+        if size not in tuple(BarSize):
             raise ConfigurationError(f"a bar's size is one of {', '.join(BarSize)}, not {size!r}")
         if isinstance(count, bool) or not isinstance(count, int) or not 0 < count <= _MOST_BARS:
             raise ConfigurationError(f"the count of bars is a whole number from 1 to {_MOST_BARS}, not {count!r}")
@@ -335,6 +342,8 @@ class IBGatewayClient:
     def get_fills(self, since: datetime | None = None) -> list[FillAnswer]:
         """Return the executions, oldest first; only those from `since` on, which is UTC when it names no zone."""
         broker = self._ready().broker
+        if not (since is None or isinstance(since, datetime)):
+            raise ConfigurationError(f"since is a datetime, or None for all of them, not {since!r}")
         return [answers.fill_answer(fill, broker.mode) for fill in broker.fills(since=since)]
 
     def cancel_order(self, order_id: int) -> bool:

@@ -11,7 +11,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Final
 
-from src.brokers.answers import UNKNOWN, OrderAnswer, order_answer, unplaced_answer, verdict
+from src.brokers.answers import UNKNOWN, OrderAnswer, order_answer, reason_shown, unplaced_answer, verdict
 from src.brokers.broker import Broker
 from src.brokers.contracts import Contracts
 from src.domain.errors import (
@@ -175,7 +175,7 @@ class OrderDesk:
             left = deadline - monotonic()
             event = events.next(max(0.0, left))
             if isinstance(event, Notice) and event.order_id == trade.order_id:
-                word = " ".join(event.text.split())
+                word = reason_shown(event.text)
             trade = self._broker.trade(trade.order_id)
             if event is None or left <= 0:
                 break

@@ -59,6 +59,7 @@ class SimulatedBroker:
     ) -> None:
         self._venue, self._account, self._latency = venue, account_id, latency
         self._keeper = keeper
+        self._not_kept: str | None = None  # why the account cannot be kept at present
         self._details = {item.contract.con_id: item for item in details}
         self._by_symbol = {item.contract.symbol: item for item in details}
         self._connected = False
@@ -93,20 +94,28 @@ class SimulatedBroker:
         if self._connected:
             self._connected = False
             self._venue.close()
-            try:
-                self._keep()
-            except OSError as error:
-                _log.error("the simulated account was not kept: %s", error)  # one line for a person
+            self._keep()
             if self._keeper is not None:
                 self._keeper.close()
 
     def _keep(self) -> None:
-        if self._keeper is not None:
-            with self._venue.lock:  # one thread after the other, so that no older state replaces a newer one
+        """Keep the account as it is now. What was done was done: where it cannot be kept, that is said, not raised."""
+        if self._keeper is None:
+            return
+        with self._venue.lock:  # one thread after the other, so that no older state replaces a newer one
+            try:
                 self._keeper.save(self._venue.save())
+            except OSError as error:
+                if self._not_kept is None:
+                    _log.error("the simulated account is no longer kept: %s", error)  # one line for a person
+                self._not_kept = f"the simulated account is no longer kept: {error}"
+            else:
+                if self._not_kept is not None:
+                    _log.warning("the simulated account is kept again")
+                self._not_kept = None
 
     def health(self) -> BrokerHealth:
-        """Always well while connected."""
+        """Well while connected, unless the account is to be kept and cannot."""
         return BrokerHealth(
             mode=self.mode if self._connected else Mode.DISCONNECTED,
             connected=self._connected,
@@ -120,6 +129,7 @@ class SimulatedBroker:
             last_message_age=None,
             open_orders=self._open_orders(),
             reconnects=0,
+            error=self._not_kept,
         )
 
     def _open_orders(self) -> int:

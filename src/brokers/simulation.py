@@ -1,11 +1,14 @@
 """A simulated broker from the settings: its market, its account, and where the account is kept."""
 
+import logging
 import math
+from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
 from src.brokers.simulated import SimulatedBroker
 from src.domain.orders import AccountId
 from src.exchange.state import ExchangeState
+from src.runtime.clock import NS, iso, wall_clock
 from src.runtime.market import Market, MarketRules, recorded_market, seeded_market
 
 if TYPE_CHECKING:
@@ -14,6 +17,9 @@ if TYPE_CHECKING:
     from src.runtime.files import Recording
     from src.settings import Settings
 
+_log = logging.getLogger(__name__)
+_CENT: Final = Decimal("0.01")
+_CLOCKS_DIFFER: Final = 60 * NS
 #: The simulated account: `SIM` can be taken for no real one.
 ACCOUNT: Final = AccountId("SIM0001")
 
@@ -34,10 +40,31 @@ def open_simulated(settings: "Settings", play: "Play") -> SimulatedBroker:
     file = SimulatedAccountFile(settings.state_dir)
     try:
         state = file.load()
+        if state is not None:
+            _compare(settings, state, wall_clock() if play.start is None else play.start)
         return _broker(_seeded(settings, play, state), file)
     except BaseException:
         file.close()
         raise
+
+
+def _compare(settings: "Settings", state: ExchangeState, now: int) -> None:
+    """Warn where the account that is kept is not what was asked for, or cannot be traded on yet."""
+    anew = "To begin anew: python -m src sim reset"
+    if state.now > now + _CLOCKS_DIFFER:
+        _log.warning(
+            "the simulated account was last used at %s, which is ahead of this machine's clock: prices stand still and "
+            "orders do not fill before then. Set the clock right if it is wrong. %s", iso(state.now), anew
+        )  # fmt: skip
+    for account in state.accounts:
+        # What came in and went out is in the cost of what is held and in what was realized.
+        began = account.cash + sum(holding.basis for holding in account.holdings) - account.realized
+        if "initial_capital" in settings.given and abs(began - settings.initial_capital) >= _CENT:
+            _log.warning(
+                "INITIAL_CAPITAL counts for a new account: the one that is kept began with $%s. %s",
+                f"{began:,.2f}",
+                anew,
+            )
 
 
 def open_recorded(settings: "Settings", recording: "Recording", speed: float = math.inf) -> SimulatedBroker:

@@ -3,11 +3,12 @@
 from dataclasses import dataclass
 from decimal import Decimal
 
+from src.domain.facts import fact
 from src.domain.market import Contract
 from src.domain.orders import AccountId
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class Position:
     """Shares held (negative when short). `average_cost` is dollars a share, commission included, as IB states it."""
 

@@ -53,6 +53,11 @@ class BarAggregator:
             raise ValueError(f"{bar} reaches beyond its bar of {self._length // _NS} seconds")
         return closed + self.flush()
 
+    @property
+    def ends(self) -> int | None:
+        """When the bar that is being built will be over; None when none is."""
+        return None if self._contract is None else self._bucket_end
+
     def flush(self) -> tuple[Bar, ...]:
         """Close the bar that is being built, if any: at a session's or the data's end."""
         if self._contract is None:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from src.domain.account import Position
+from src.domain.facts import fact
 from src.domain.market import Bar, Mode, Quote
 from src.domain.orders import AccountId, CommissionReport, Fill, OrderId, Trade
 
@@ -22,7 +23,7 @@ class Filled:
     fill: Fill
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class CommissionCharged:
     """The commission of one execution is known."""
 

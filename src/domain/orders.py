@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import Final, NewType
 
 from src.domain.errors import InvalidOrderError
+from src.domain.facts import fact
 from src.domain.market import Contract
 
 OrderId = NewType("OrderId", int)
@@ -146,7 +147,7 @@ def checked_action(value: object) -> Action:
     raise InvalidOrderError(f"action must be BUY or SELL, not {value!r}")
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class Order:
     """What was asked. `stop_price` is IB's auxPrice; `parent_id` ties a bracket's children to their parent."""
 
@@ -274,7 +275,7 @@ class OrderChange:
         return replace(order, **changes)  # type: ignore[arg-type]  # the names above are Order's own fields
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class Execution:
     """One fill as the exchange reports it. `cumulative` and `average_price` are of the whole order so far."""
 
@@ -292,7 +293,7 @@ class Execution:
     liquidation: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class CommissionReport:
     """What one execution cost, regulatory fees included, and what it realized net of all commission (dollars)."""
 
@@ -302,7 +303,7 @@ class CommissionReport:
     currency: str = "USD"
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class Fill:
     """An execution with its commission report, which may come later."""
 
@@ -310,7 +311,7 @@ class Fill:
     commission_report: CommissionReport | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class Trade:
     """What became of an order at one instant.
 

@@ -91,6 +91,18 @@ def orphan(parent_id: int) -> Rejection:
     return Rejection(REJECTED, f"{_PREFIX}The parent order {parent_id} is not working")
 
 
+def no_exit(parent_id: int) -> Rejection:
+    """201: a child that would not close what its parent opens, which is the only kind that is simulated."""
+    return Rejection(REJECTED, f"{_PREFIX}The order does not close what its parent order {parent_id} opens")
+
+
+def too_many_active(limit: int) -> Rejection:
+    """201: more orders at work than IB takes on one side of a contract."""
+    return Rejection(
+        REJECTED, f"{_PREFIX}There are {limit} active orders already on this side of the contract in this account"
+    )
+
+
 def classify(code: int | None, text: str) -> RejectClass:
     """The class of a rejection, from its TWS code and, for 201, its English text."""
     if code in _BY_CODE:

@@ -18,6 +18,8 @@ from src.exchange.working import Working
 
 #: More shares than this are refused in one order.
 MAX_ORDER_SIZE: Final = 1_000_000
+#: Orders that may work at once for one contract, side and account: IB's limit.
+MOST_ACTIVE: Final = 20
 #: A limit or stop this far through the market is taken for a slip of the finger.
 MAX_THROUGH_PERCENT: Final = 50
 

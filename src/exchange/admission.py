@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from src.domain.orders import Order, OrderId
-from src.domain.rejections import REJECTED, Rejection, below_filled, exchange_closed, no_contract
+from src.domain.rejections import REJECTED, Rejection, below_filled, exchange_closed, no_contract, too_many_active
 from src.exchange import acceptance
 from src.exchange.book import Book
 from src.exchange.commission import FeeSchedule
@@ -34,14 +34,18 @@ class Admission:
             return Rejection(REJECTED, f"Order rejected - reason:The reference {LIQUIDATION} is the exchange's own")
         if order.is_immediate and not order.works_all_hours and not self.sessions.is_open(now):
             return exchange_closed()
-        return self._of_terms(order, book) or self._of_margin(order, now)
+        return self._of_crowd(order) or self._of_terms(order, book) or self._of_margin(order, now)
 
-    def of_exit(self, leg: Working) -> Rejection | None:
-        """Why a bracket's exit is refused; it only closes, so margin and short sale do not matter."""
+    def of_exit(self, leg: Working, siblings: int = 0) -> Rejection | None:
+        """Why a bracket's exit is refused; it only closes, so margin and short sale do not matter.
+
+        `siblings` are the exits that come with it and are not at work yet.
+        """
         book = self.books.get(leg.con_id)
         if book is None:
             return no_contract(leg.order.contract.symbol)
-        return acceptance.rejection(leg, book.tick_at(leg.limit or leg.stop), None, covered=True)
+        terms = acceptance.rejection(leg, book.tick_at(leg.limit or leg.stop), None, covered=True)
+        return self._of_crowd(leg, siblings) or terms
 
     def of_change(self, order: Working, changed: Order, now: int) -> Rejection | None:
         """Why `order` may not become `changed`; None when it may."""
@@ -53,6 +57,13 @@ class Admission:
         if refused or order.parent is not None:
             return refused
         return self._of_margin(trial, now)
+
+    def _of_crowd(self, order: Working, siblings: int = 0) -> Rejection | None:
+        if len(self.at_work) + siblings < acceptance.MOST_ACTIVE:
+            return None
+        side = (order.account, order.con_id, order.sign)
+        crowd = sum((other.account, other.con_id, other.sign) == side for other in self.at_work.values())
+        return too_many_active(acceptance.MOST_ACTIVE) if crowd + siblings >= acceptance.MOST_ACTIVE else None
 
     def _of_terms(self, order: Working, book: Book) -> Rejection | None:
         tick = book.tick_at(order.limit or order.stop)

@@ -40,6 +40,7 @@ class Book:
         "contract",
         "dirty",
         "high_guard",
+        "lapsed",
         "last",
         "low_guard",
         "margin_guards",
@@ -58,7 +59,8 @@ class Book:
         self.reach = reach
         self.last: Bar | None = None
         self.remembered: int | None = None  # the price (units) of an earlier process, or before a senseless quote
-        self.quote: Quote | None = None  # once a quote was seen, quotes make the market and bars only inform
+        self.quote: Quote | None = None  # while one stands, quotes make the market and bars only inform
+        self.lapsed = -1  # the time of the last quote that stands no more: bars before it give no price
         self.bid_size = self.ask_size = 0  # what is left of the standing quote, in shares
         self.market: list[Working] = []
         self.buy_limits: list[Entry] = []  # key -limit: the highest first
@@ -161,6 +163,11 @@ class Book:
         self.quote = quote
         self.bid_size, self.ask_size = int(quote.bid_size), int(quote.ask_size)
 
+    def lapse(self) -> None:
+        """Let the quote stand no more, and the mark stay as it is until the next price."""
+        if self.quote is not None:
+            self.remembered, self.lapsed, self.quote = self.mark(), self.quote.time, None
+
     def market_now(self, time: int) -> Market | None:
         """The market that the last quote makes, less what was taken of it; None when no sane quote stands."""
         quote = self.quote
@@ -181,4 +188,6 @@ class Book:
             if quote.bid <= quote.last <= quote.ask:
                 return units(quote.last)
             return (units(quote.bid) + units(quote.ask)) // 2
-        return units(self.last.close) if self.last is not None else self.remembered
+        if self.last is not None and self.last.end > self.lapsed:
+            return units(self.last.close)
+        return self.remembered

@@ -4,7 +4,7 @@ What it does, and where it departs from the market:
 
 - An order is checked, acknowledged (`PreSubmitted`) and reaches its book after the preset's latency; it acts on no
   earlier print. After a bar nothing stands, so a market order placed on a close fills at the next open; after a quote
-  the market stands, so it fills at once.
+  the market stands, so it fills at once. Quotes lapse at midnight in New York: a day without quotes trades on bars.
 - Statuses go PreSubmitted, then Submitted when the order rests or has filled in part, then Filled, Cancelled or
   Inactive (rejected), in the order in which TWS sends them: execution, order status, commission, position.
 - DAY orders expire at the close, those with `outside_rth` four hours later. An order placed while the market is
@@ -28,21 +28,8 @@ from src.domain.account import AccountPnL, AccountSummary, OrderPreview, Positio
 from src.domain.errors import InvalidOrderError, UnknownOrderError
 from src.domain.events import Event
 from src.domain.market import Bar, Contract, Quote
-from src.domain.orders import (
-    AccountId,
-    Bracket,
-    Fill,
-    Order,
-    OrderChange,
-    OrderId,
-    OrderStatus,
-    Trade,
-)
-from src.domain.rejections import (
-    CANCEL_TOO_LATE,
-    CANCEL_UNKNOWN,
-    UNKNOWN_ORDER,
-)
+from src.domain.orders import AccountId, Bracket, Fill, Order, OrderChange, OrderId, OrderStatus, Trade
+from src.domain.rejections import CANCEL_TOO_LATE, CANCEL_UNKNOWN, UNKNOWN_ORDER
 from src.exchange import acceptance, valuation
 from src.exchange.book import Book
 from src.exchange.commission import FeeSchedule
@@ -75,6 +62,8 @@ class Exchange:
             for item in listed
         }
         self._fees = fees
+        #: When the market is open, and the time (ns) that an order, a cancel or a change takes to reach it.
+        self.sessions, self.latency = sessions, preset.latency
         self._floor = Floor(self._books, preset, sessions, fees, shortable=shortable)
         self.ledger = self._floor.ledger
         self._now = -1
@@ -124,6 +113,10 @@ class Exchange:
         """Return the last bar of a listed contract; None before the first."""
         return self._books[contract.con_id].last
 
+    def standing_quote(self, contract: Contract) -> Quote | None:
+        """Return the day's last quote of a listed contract; None when the day has had none, so that bars count."""
+        return self._books[contract.con_id].quote
+
     # --- state -----------------------------------------------------------------------------------------------------
 
     def save(self) -> ExchangeState:
@@ -171,7 +164,12 @@ class Exchange:
     # --- orders ----------------------------------------------------------------------------------------------------
 
     def submit(self, account: AccountId, order: Order, now: int) -> tuple[Event, ...]:
-        """Take an order. Its first event, an `OrderChanged`, bears its id and says PreSubmitted or Inactive."""
+        """Take an order, as an exit where it names a parent.
+
+        Its first event, an `OrderChanged`, bears its id and says PreSubmitted or Inactive.
+        """
+        if order.parent_id is not None:
+            return self.submit_exit(account, order.parent_id, order, now)
         with localcontext(CONTEXT):
             self._check_time(now)
             self._floor.reach(now)
@@ -304,7 +302,7 @@ class Exchange:
             return self._advance_slowly(now, bars)
 
     def quote(self, quote: Quote) -> tuple[Event, ...]:
-        """A new best bid and ask. From the first one on, quotes make this contract's market and bars only inform."""
+        """A new best bid and ask. From a day's first one on, quotes make the contract's market and bars only inform."""
         book = self._books[quote[0].con_id]
         if (
             self._now <= quote[1] <= self._wake
@@ -365,7 +363,7 @@ class Exchange:
         first = book.quote is None
         book.stand(quote)
         if first:
-            self._floor.arrivals.look_again()
+            self._floor.begin_quotes(quote.time)
         market = book.market_now(quote.time)
         if market is not None:
             self._floor.matching.sweep(book, market, None if opening else before)

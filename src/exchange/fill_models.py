@@ -1,7 +1,8 @@
 """How a price becomes a fill: the presets `ideal` and `realistic`. Asked on the slow path only.
 
 `ideal`: no spread, no latency, unlimited size. A market order decided on a close fills at the next open; a limit
-fills when a print touches it.
+fills when a print touches it. Where quotes make the market they keep their own bid, ask and sizes, whatever the
+preset: there `ideal` takes away the latency and nothing else.
 
 `realistic`: half a spread on each side of every trade print, an order takes what is displayed at each point of the
 bar's path and no more, and it reaches the exchange after a latency. A resting limit therefore fills only when the

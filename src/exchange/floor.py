@@ -14,7 +14,7 @@ from src.domain.errors import InvalidOrderError
 from src.domain.events import Event, Notice, OrderChanged
 from src.domain.market import Contract, Quote
 from src.domain.orders import AccountId, Action, Order, OrderId, OrderStatus, OrderType, TimeInForce
-from src.domain.rejections import CANCEL_TOO_LATE, CANCELLED, HELD, HELD_TEXT, Rejection, orphan
+from src.domain.rejections import CANCEL_TOO_LATE, CANCELLED, HELD, HELD_TEXT, Rejection, no_exit, orphan
 from src.exchange import valuation
 from src.exchange.admission import Admission
 from src.exchange.arrivals import Arrival, Arrivals
@@ -50,7 +50,8 @@ class Floor:
         self.out: list[Event] = []
         self.next_order = 1
         self.now = -1
-        self._alarms: list[tuple[int, int]] = []  # (time, what): 0 overnight margin, 1 close, 2 end of extended hours
+        #: (time, what): 0 overnight margin, 1 close, 2 end of extended hours, 3 midnight
+        self._alarms: list[tuple[int, int]] = []
         self._close = -1
         self.settlement = Settlement(self.ledger, fees, books, self.out, self._order_done)
         self.admission = Admission(books, self.ledger, sessions, fees, self.at_work, self.mark, shortable=shortable)
@@ -70,7 +71,9 @@ class Floor:
         return (min(earliest, alarm)) - 1
 
     def same_session(self, before: int, now: int) -> bool:
-        """Whether no close lies between two moments."""
+        """Whether no close and no midnight lie between two moments."""
+        if valuation.day_of(before) != valuation.day_of(now):
+            return False
         if self.sessions.is_always:
             return True
         close = self.sessions.close_after(before)
@@ -103,7 +106,7 @@ class Floor:
         return not any(session.open > quote.time for session in self.sessions.between(quote.time, now + 1))
 
     def is_quoted(self, con_id: int) -> bool:
-        """Whether a quote stands for an order to meet; after a bar nothing does, and orders wait for prints."""
+        """Whether a quote of the day stands for an order to meet; else nothing does, and orders wait for prints."""
         return self.books[con_id].quote is not None
 
     def _land(self, book: Book, arrival: Arrival) -> None:
@@ -143,8 +146,24 @@ class Floor:
             self._suspend(time)
             self.start_day()
             self._set_alarms(time)
-        else:
+        elif alarm == 2:  # the table of alarms stands beside `_alarms`
             self.expire(time, outside_rth=True)
+        else:
+            self._end_quotes(time)
+
+    def begin_quotes(self, time: int) -> None:
+        """A quote stands where none stood: what waits for one may land, and at midnight it lapses."""
+        self.arrivals.look_again()
+        heappush(self._alarms, (valuation.day_after(time), 3))
+
+    def _end_quotes(self, midnight: int) -> None:
+        """Quotes of the day before lapse: until a new one comes, orders wait for prints."""
+        for book in self.books.values():
+            if book.quote is not None and book.quote.time < midnight:
+                book.lapse()
+            elif book.quote is not None:
+                heappush(self._alarms, (valuation.day_after(midnight), 3))
+        self.arrivals.look_again()
 
     def expire(self, time: int, *, outside_rth: bool) -> None:
         """End the DAY orders of regular, or of extended, hours."""
@@ -205,7 +224,7 @@ class Floor:
         head = self.new(account, parent, now)
         exits = tuple(self.new(account, replace(leg, parent_id=head.order_id), now) for leg in children)
         group = OcaGroup(list(exits), reduce=True)
-        refused = next((r for leg in exits if (r := self.admission.of_exit(leg))), None)
+        refused = next((r for number, leg in enumerate(exits) if (r := self.admission.of_exit(leg, number))), None)
         for leg in exits:
             leg.parent, leg.group, leg.held = head, group, True
         head.children = exits
@@ -224,7 +243,8 @@ class Floor:
         if parent is None or (parent.is_done and not parent.filled):
             self.reject(leg, orphan(parent_id), now)
             return
-        refused = self.admission.of_exit(leg)
+        closes = parent.con_id == leg.con_id and parent.sign != leg.sign
+        refused = self.admission.of_exit(leg) if closes else no_exit(parent_id)
         if refused:
             self.reject(leg, refused, now)
             return

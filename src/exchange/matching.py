@@ -1,11 +1,11 @@
 """Where orders meet prices: the walk along a bar, and the standing quote.
 
 A bar is walked open, nearer extreme, farther extreme, close, each point at its own time (the open at the bar's start,
-the close one nanosecond before its end). A jump (a bar's open, a session's first quote) fills at the print; a level
-crossed inside a segment, or passed from one quote to the next, fills at the order's level, and what such an order has
-left never pays more than the market has been at meanwhile. An order that arrives inside a segment meets the price on
-the straight line between the two prints, rounded against it. When a bar can reach both exits of a bracket, the stop
-is taken first.
+the close one nanosecond before its end). A jump (a bar's open, a day's or a session's first quote) fills at the print;
+a level crossed inside a segment, or passed from one quote to the next of a session, fills at the order's level, and
+what such an order has left never pays more than the market has been at meanwhile. An order that arrives inside a
+segment meets the price on the straight line between the two prints, rounded against it. When a bar can reach both exits
+of a bracket, the stop is taken first.
 
 Triggers: buy orders watch the ask, sell orders the bid, stops included. IB triggers stops of US stocks on the last
 price by default; with half a spread added to each print the two differ by that half spread.

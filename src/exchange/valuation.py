@@ -23,6 +23,7 @@ Mark = Callable[[int], int | None]
 
 _ZERO: Final = Decimal(0)
 _DAY: Final = 86_400 * 1_000_000_000
+_MIDNIGHT: Final = 5 * 3600 * 1_000_000_000
 _PDT_ENDED: Final = 20_608  # 2026-06-04 in epoch days
 _PDT_EQUITY: Final = 25_000
 _PDT_TRADES: Final = 3
@@ -47,7 +48,12 @@ class Value:
 
 def day_of(time: int) -> int:
     """The New York day (in epoch days) of a time; its midnight is taken at 05:00 UTC all year."""
-    return (time - 5 * 3600 * 1_000_000_000) // _DAY
+    return (time - _MIDNIGHT) // _DAY
+
+
+def day_after(time: int) -> int:
+    """When the New York day after that of a time begins."""
+    return (day_of(time) + 1) * _DAY + _MIDNIGHT
 
 
 def mark_of(holding: Holding, mark: Mark) -> int:

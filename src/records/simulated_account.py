@@ -6,6 +6,7 @@ one works on a copy that is not kept, and says so. The file is JSON, replaced as
 
 import logging
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -58,6 +59,8 @@ class SimulatedAccountFile:
             content = self._saved = self._path.read_bytes()
         except FileNotFoundError:
             return None
+        except OSError as error:
+            raise ConfigurationError(f"{self._path} cannot be read: {error.strerror}") from None
         from pydantic import ValidationError
 
         try:
@@ -68,14 +71,19 @@ class SimulatedAccountFile:
             ) from None
 
     def save(self, state: ExchangeState) -> None:
-        """Replace the account; nothing is written by a process that does not own it."""
+        """Replace the account; nothing is written by a process that does not own it. OSError leaves it as it was."""
         if not self._owned or self._closed:
             return
         content = _adapter().dump_json(state)
         draft = self._path.with_suffix(".new")
-        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-            file.write(content)
-        draft.replace(self._path)
+        try:
+            with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+                file.write(content)
+            draft.replace(self._path)
+        except OSError:
+            with suppress(OSError):
+                draft.unlink()
+            raise
         self._saved = content
 
     def close(self) -> None:
@@ -85,7 +93,7 @@ class SimulatedAccountFile:
 
 
 def clear(folder: Path) -> bool:
-    """Forget the simulated account; True when there was one. ConfigurationError while a process uses it."""
+    """Forget the simulated account; True when there was one. ConfigurationError when it cannot be, as while in use."""
     if not (folder / _FILE).exists():
         return False
     lock = FileLock(folder / f"{_FILE}.lock")
@@ -93,6 +101,8 @@ def clear(folder: Path) -> bool:
         raise ConfigurationError("the simulated account is in use by another process: stop that one first")
     try:
         (folder / _FILE).unlink(missing_ok=True)
+    except OSError as error:
+        raise ConfigurationError(f"{folder / _FILE} cannot be removed: {error.strerror}") from None
     finally:
         lock.release()
     return True

@@ -8,6 +8,7 @@ asyncio is imported by who makes a `LoopThread`: a simulated session needs none.
 import threading
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterator
+from functools import partial
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 
@@ -19,23 +20,25 @@ _STOP_SECONDS: Final = 5.0
 
 #: Brings the source up to date; returns real seconds until it has more, None when it never will.
 Pump = Callable[[], float | None]
-#: Hands the reader of a stream its next event at once; None sends it to its queue and the pump.
-Take = Callable[["EventStream"], Event | None]
+#: Hands the reader of a stream one event after the other; None sends it to what is unread and the pump.
+Take = Callable[["EventStream"], Iterator[Event | None]]
 
 
 class EventStream:
     """Events in order, for one reader. A context manager and an iterator that ends with its source or on `close()`."""
 
     def __init__(self, pump: Pump, on_close: Callable[["EventStream"], None], take: Take | None = None) -> None:
-        self._pump, self._on_close, self._take = pump, on_close, take
-        self._queue: deque[Any] = deque()  # events; an int stands for "the newest quote of that con_id"
+        self._pump, self._on_close = pump, on_close
+        #: What waits for the reader: events; an int stands for "the newest quote of that con_id".
+        self.unread: deque[Any] = deque()
         #: `publish` for a source that its own reader pumps: nobody waits, and it makes no quotes.
-        self.put: Callable[[Event], None] = self._queue.append
+        self.put: Callable[[Event], None] = self.unread.append
         self._quotes: dict[int, QuoteChanged] = {}
         self._arrived = threading.Condition()
         self._waiting = False
         self._closed = False
         self.ended = False
+        self._take: Callable[[], Event | None] | None = partial(next, take(self), None) if take is not None else None
 
     def publish(self, event: Event) -> None:
         """Append an event; called by the source, from any thread."""
@@ -45,21 +48,21 @@ class EventStream:
                 known = con_id in self._quotes
                 self._quotes[con_id] = event
                 if not known:
-                    self._queue.append(con_id)
+                    self.unread.append(con_id)
         else:
-            self._queue.append(event)
+            self.unread.append(event)
         if self._waiting:
             with self._arrived:
                 self._arrived.notify_all()
 
     def next(self, timeout: float | None = None) -> Event | None:
         """Return the next event; None after `timeout` real seconds, at the source's end (`ended`) or once closed."""
-        queue, take, deadline = self._queue, self._take, None
+        queue, take, deadline = self.unread, self._take, None
         while not self._closed:
             if queue:
                 item: Event | int = queue.popleft()
                 return self._newest(item) if isinstance(item, int) else item
-            if take is not None and (event := take(self)) is not None:
+            if take is not None and (event := take()) is not None:
                 return event
             wait = None if queue else self._pump()
             if queue:
@@ -75,11 +78,6 @@ class EventStream:
             self._wait(wait)
         return None
 
-    @property
-    def is_empty(self) -> bool:
-        """Whether the reader has taken all there was."""
-        return not self._queue
-
     def _newest(self, con_id: int) -> QuoteChanged:
         with self._arrived:
             return self._quotes.pop(con_id)
@@ -90,7 +88,7 @@ class EventStream:
         with self._arrived:
             self._waiting = True
             try:
-                if not self._queue and not self._closed:
+                if not self.unread and not self._closed:
                     self._arrived.wait(seconds)
             finally:
                 self._waiting = False

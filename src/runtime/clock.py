@@ -49,6 +49,10 @@ def iso(moment: int) -> str:
 class Clock(Protocol):
     """The market's time for one session."""
 
+    def begin(self) -> None:
+        """Let time run, where it does not run anyway; idempotent. Its market calls it when prices are first wanted."""
+        ...
+
     def now(self) -> int:
         """Market time, epoch nanoseconds."""
         ...
@@ -61,6 +65,9 @@ class Clock(Protocol):
 class SystemClock:
     """Market time is the time of day."""
 
+    def begin(self) -> None:
+        """Nothing: the day has begun."""
+
     def now(self) -> int:
         """The time of day."""
         return time.time_ns()
@@ -71,22 +78,29 @@ class SystemClock:
 
 
 class ScaledClock:
-    """Market time runs `speed` times as fast as the day, from `start`; long closed hours are skipped."""
+    """Market time runs `speed` times as fast as the day, from `start` at `begin()`; long closed hours are skipped."""
 
     _LONGEST_WAIT: Final = 300 * NS
 
     def __init__(self, start: int, speed: float) -> None:
         self._start, self._speed = start, speed
-        self._origin = time.monotonic_ns()
+        self._origin: int | None = None
+
+    def begin(self) -> None:
+        """Run from now on, so that a session's start does not depend on how long making it took."""
+        if self._origin is None:
+            self._origin = time.monotonic_ns()
 
     def now(self) -> int:
-        """Market time now."""
+        """Market time now; `start` until it begins."""
+        if self._origin is None:
+            return self._start
         return self._start + int((time.monotonic_ns() - self._origin) * self._speed)
 
     def seconds_until(self, moment: int) -> float:
         """Real seconds until `moment`; a wait of more than five market minutes is skipped."""
         now = self.now()
-        if moment - now > self._LONGEST_WAIT:
+        if moment - now > self._LONGEST_WAIT and self._origin is not None:
             self._start += moment - now - NS
             now = self.now()
         return (moment - now) / NS / self._speed
@@ -97,6 +111,9 @@ class ReplayClock:
 
     def __init__(self, start: int) -> None:
         self._start = start
+
+    def begin(self) -> None:
+        """Nothing: its reader moves it."""
 
     def now(self) -> int:
         """Where the replay starts."""
@@ -113,6 +130,9 @@ class ManualClock:
 
     def __init__(self, start: int) -> None:
         self._now = start
+
+    def begin(self) -> None:
+        """Nothing: a test moves it."""
 
     def now(self) -> int:
         """Where the test has put it."""

@@ -5,31 +5,32 @@ bid_close, bid_size and the same of ask; a side that is empty or without a price
 Columns come in any order and case, others are ignored. Every fault is a DataFileError with file, line and column.
 """
 
-import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from src.domain.errors import DataFileError
 from src.runtime.tables import DAY, Floats, Ints, Table, read_table
 
-_log = logging.getLogger(__name__)
-
 _PRICES: Final = ("open", "high", "low", "close")
 _TRADE_COLUMNS: Final = (*_PRICES, "volume")
 _QUOTE_COLUMNS: Final = tuple(f"{side}_{what}" for side in ("bid", "ask") for what in (*_PRICES, "size"))
-_SPLIT_RATIOS: Final = (2, 3, 4, 5, 7, 10, 20)
-_SPLIT_TOLERANCE: Final = 0.02
+_LOWEST: Final = 0.0001  # the exchange's unit: less than that rounds to nothing
+_HIGHEST: Final = 1e7
+_RANGE: Final = f"expected a price from {_LOWEST} to {_HIGHEST:,.0f} dollars"
 
 
 @dataclass(frozen=True, slots=True)
 class TradeColumns:
-    """Checked trade bars of one file. `daily` says that `start` holds dates, as midnights UTC."""
+    """Checked trade bars of one file. `daily` says that `start` holds dates, as midnights UTC; `lines` as in Table."""
 
     path: Path
+    lines: Sequence[int]
     daily: bool
     start: Ints
     open: Floats
@@ -44,6 +45,7 @@ class QuoteColumns:
     """Checked quote bars of one file; `bid` and `ask` have a row a bar: open, high, low, close."""
 
     path: Path
+    lines: Sequence[int]
     daily: bool
     start: Ints
     bid: Floats
@@ -52,8 +54,8 @@ class QuoteColumns:
     ask_size: Floats
 
 
-def read_columns(path: Path, symbol: str) -> TradeColumns | QuoteColumns:
-    """The price file at `path`, checked. Logs one WARNING when a bar looks like a split; adjusts nothing."""
+def read_columns(path: Path) -> TradeColumns | QuoteColumns:
+    """The price file at `path`, checked."""
     table = read_table(path)
     wanted = _QUOTE_COLUMNS if any(name in table for name in _QUOTE_COLUMNS) else _TRADE_COLUMNS
     daily = "time" not in table and "date" in table
@@ -64,16 +66,15 @@ def read_columns(path: Path, symbol: str) -> TradeColumns | QuoteColumns:
     _check_order(table, start, "date" if daily else "time")
     if wanted is _QUOTE_COLUMNS:
         (bid, bid_size), (ask, ask_size) = (_read_side(table, side) for side in ("bid", "ask"))
-        return QuoteColumns(path, daily, start, bid, ask, bid_size, ask_size)
+        return QuoteColumns(path, table.lines, daily, start, bid, ask, bid_size, ask_size)
     prices = np.column_stack([_read_prices(table, name) for name in _PRICES])
     _check_range(table, _PRICES, prices)
     volume = table.numbers("volume")
     if (volume < 0).any():
         row = int(np.argmax(volume < 0))
         table.fail(row, "volume", f"expected shares, zero or more, found {volume[row]:g}")
-    _warn_of_split(table, symbol, start, prices)
     opens, highs, lows, closes = np.ascontiguousarray(prices.T)
-    return TradeColumns(path, daily, start, opens, highs, lows, closes, volume)
+    return TradeColumns(path, table.lines, daily, start, opens, highs, lows, closes, volume)
 
 
 def _missing_columns(table: Table, missing: list[str], wanted: tuple[str, ...]) -> str:
@@ -95,16 +96,22 @@ def _check_order(table: Table, start: Ints, column: str) -> None:
 
 def _read_prices(table: Table, column: str) -> Floats:
     values = table.numbers(column)
-    if (values <= 0).any():
-        row = int(np.argmax(values <= 0))
-        table.fail(row, column, f"expected a price above zero, found {values[row]:g}")
+    _check_prices(table, column, values, (values < _LOWEST) | (values > _HIGHEST))
     return values
+
+
+def _check_prices(table: Table, column: str, values: Floats, bad: NDArray[np.bool_]) -> None:
+    if bad.any():
+        row = int(np.argmax(bad))
+        table.fail(row, column, f"{_RANGE}, found {values[row]:g}")
 
 
 def _read_side(table: Table, side: str) -> tuple[Floats, Floats]:
     """A side's four prices and its size; NaN all over where the side cannot be traded on."""
     names = tuple(f"{side}_{name}" for name in _PRICES)
     prices = np.column_stack([table.numbers(name, empty_allowed=True) for name in names])
+    for name, values in zip(names, prices.T, strict=True):
+        _check_prices(table, name, values, (values > 0) & (values < _LOWEST) | (values > _HIGHEST))
     size = table.numbers(f"{side}_size", empty_allowed=True)
     unusable = ~((prices > 0).all(axis=1) & (size > 0))
     prices[unusable] = np.nan
@@ -123,19 +130,6 @@ def _check_range(table: Table, names: tuple[str, ...], prices: Floats) -> None:
             bound = f"{names[1]} {high[row]:g}" if above[row] else f"{names[2]} {low[row]:g}"
             side = "at most" if above[row] else "at least"
             table.fail(row, name, f"expected {side} {bound}, found {prices[row, column]:g}")
-
-
-def _warn_of_split(table: Table, symbol: str, start: Ints, prices: Floats) -> None:
-    ratio = prices[:, 0] / prices[:, 3]
-    ratio = np.maximum(ratio, 1 / ratio)
-    near = np.abs(ratio[:, None] / np.array(_SPLIT_RATIOS) - 1) <= _SPLIT_TOLERANCE
-    if near.any():
-        row = int(np.argmax(near.any(axis=1)))
-        split = _SPLIT_RATIOS[int(np.argmax(near[row]))]
-        _log.warning(
-            "%s, %s: %s at %s opens at %g and closes at %g, as in a %d:1 split; nothing was adjusted",
-            table.path, table.place(row), symbol, as_text(int(start[row])), prices[row, 0], prices[row, 3], split,
-        )  # fmt: skip
 
 
 def as_text(time: int) -> str:

@@ -60,13 +60,15 @@ class Recording:
 
     @property
     def start(self) -> int:
-        """When the first bar starts, in epoch nanoseconds."""
-        return min(int(bars.start[0]) for bars in self.bars.values())
+        """When the first bar starts or the first quote comes, in epoch nanoseconds."""
+        firsts = [bars.start[0] for bars in self.bars.values()] + [quotes.time[0] for quotes in self.quotes.values()]
+        return int(min(firsts))
 
     @property
     def end(self) -> int:
-        """When the last bar ends, in epoch nanoseconds."""
-        return max(int(bars.end[-1]) for bars in self.bars.values())
+        """When the last bar ends, of trades or of quotes, in epoch nanoseconds."""
+        lasts = [bars.end[-1] for bars in self.bars.values()] + [quotes.bar_end[-1] for quotes in self.quotes.values()]
+        return int(max(lasts))
 
     @property
     def bar_count(self) -> int:
@@ -124,19 +126,27 @@ def _files_of(path: Path) -> list[Path]:
 def _files_in(folder: Path) -> list[Path]:
     if not folder.is_dir():
         return []
-    return sorted(file for file in folder.iterdir() if file.is_file() and file.suffix.lower() in _SUFFIXES)
+    files = sorted(file for file in folder.iterdir() if file.suffix.lower() in _SUFFIXES and not file.is_dir())
+    broken = next((file for file in files if not file.is_file()), None)
+    if broken is not None:
+        raise DataFileError(
+            f"{broken}: expected a file, found {'a link that leads to no file' if broken.is_symlink() else 'none'}"
+        )
+    return files
 
 
 def _load_symbol(symbol: str, files: Sequence[Path]) -> "tuple[BarColumns, QuotePoints | None]":
     from src.runtime.columns import QuoteColumns, TradeColumns, read_columns
     from src.runtime.quote_bars import QuoteBars, mid_bars, quote_points
+    from src.runtime.splits import warn_of_splits
 
-    read = [read_columns(file, symbol) for file in files]
+    read = [read_columns(file) for file in files]
     trades = sorted((c for c in read if isinstance(c, TradeColumns)), key=lambda c: int(c.start[0]))
     quotes = sorted((c for c in read if isinstance(c, QuoteColumns)), key=lambda c: int(c.start[0]))
     bars = None
     if trades:
         seconds, start, end = _grid(trades)
+        warn_of_splits(symbol, trades)
         bars = BarColumns(seconds, start, end, *_joined(trades, ("open", "high", "low", "close", "volume")))
     if not quotes:
         if bars is None:
@@ -147,9 +157,11 @@ def _load_symbol(symbol: str, files: Sequence[Path]) -> "tuple[BarColumns, Quote
     if bars is None:
         rows, prices = mid_bars(quote_bars)
         if not len(rows):
-            raise DataFileError(f"{quotes[0].path}: expected at least one quote with both sides, bid below ask")
+            raise DataFileError(f"{quotes[0].path}: expected at least one quote with both sides, bid not above ask")
         bars = BarColumns(seconds, start[rows], end[rows], *prices)
-    return bars, quote_points(quote_bars, bars.end, bars.close)
+        return bars, quote_points(quote_bars, bars.end[:0], bars.close[:0])
+    points = quote_points(quote_bars, bars.end, bars.close)
+    return bars, points if len(points.time) else None
 
 
 def _joined(files: "Sequence[TradeColumns | QuoteColumns]", names: Sequence[str]) -> "list[Floats]":
@@ -179,13 +191,18 @@ def _bar_seconds(files: "Sequence[TradeColumns | QuoteColumns]") -> int:
     """The smallest gap of all files: one minute when no file has two rows."""
     import numpy as np
 
-    gaps = [(int(np.diff(columns.start).min()), columns.path) for columns in files if len(columns.start) > 1]
-    nanoseconds, path = min(gaps, default=(60 * _SECOND, files[0].path))
-    seconds, rest = divmod(nanoseconds, _SECOND)
+    from src.runtime.tables import place
+
+    gaps = [(np.diff(columns.start), columns) for columns in files if len(columns.start) > 1]
+    if not gaps:
+        return 60
+    gap, columns = min(gaps, key=lambda each: int(each[0].min()))
+    row = int(gap.argmin())
+    seconds, rest = divmod(int(gap[row]), _SECOND)
     if rest or seconds not in _REGULAR:
         raise DataFileError(
-            f"{path}, column time: expected bars of a regular length (1s to 30s, 1m to 30m, 1h to 8h, 1d), "
-            f"found a smallest gap of {nanoseconds / _SECOND:g} seconds"
+            f"{columns.path}, {place(columns.lines, row + 1)}, column time: expected bars of a regular length "
+            f"(1s to 30s, 1m to 30m, 1h to 8h, 1d), found a smallest gap of {gap[row] / _SECOND:g} seconds"
         )
     return seconds
 

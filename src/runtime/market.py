@@ -14,6 +14,7 @@ from src.exchange.exchange import Exchange, Listed
 from src.exchange.fill_models import IDEAL, Liquidity, Preset, realistic
 from src.exchange.listings import Listing, assumed_listing, listing, listings
 from src.exchange.prices import PriceSource, SeededSource
+from src.exchange.prices.daily import FIRST_DAY
 from src.exchange.sessions import Sessions
 from src.exchange.state import ExchangeState
 from src.exchange.units import units
@@ -42,12 +43,16 @@ class MarketRules:
 
 @dataclass(frozen=True, slots=True)
 class Market:
-    """A venue and what is known of it: what is listed, when it is open, how long (ns) an order takes to reach it."""
+    """A venue and what is known of it: what is listed, when it is open, how long (ns) an order takes to reach it.
+
+    `first` is the moment (epoch ns) at which its history begins.
+    """
 
     venue: Venue
     listings: tuple[Listing, ...]
     sessions: Sessions
     latency: int
+    first: int = 0
 
 
 def seeded_market(
@@ -88,21 +93,25 @@ def seeded_market(
         return SeededSource(tuple(have), rules.seed, sessions, moment)
 
     source = SeededSource(tuple(have), rules.seed, sessions, since)
-    return _market(rules, _Prices(listings(), sessions, source, since, clock, grow), accounts, state)
+    return _market(
+        rules, _Prices(listings(), sessions, source, since, clock, _first_seeded(sessions), grow), accounts, state
+    )
 
 
 def recorded_market(
     rules: MarketRules, recording: "Recording", accounts: Mapping[AccountId, Decimal], speed: float = math.inf
 ) -> Market:
     """A market of recorded prices; `speed` is market seconds per real second."""
+    from src.runtime.closed_hours import warn_of_closed_hours
     from src.runtime.replay import ReplaySource
 
     known = {symbol: listing(symbol) or assumed_listing(symbol) for symbol in recording.symbols}
     sessions = _sessions("nyse" if rules.hours == "auto" else rules.hours, recording.start, recording.end)
+    warn_of_closed_hours(recording, sessions)
     source = ReplaySource(recording, lambda symbol: known[symbol].contract, sessions)
     start = recording.start
     clock: Clock = ReplayClock(start) if math.isinf(speed) else ScaledClock(start, speed)
-    return _market(rules, _Prices(tuple(known.values()), sessions, source, start, clock), accounts, None)
+    return _market(rules, _Prices(tuple(known.values()), sessions, source, start, clock, start), accounts, None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +123,7 @@ class _Prices:
     source: PriceSource
     since: int  # epoch ns: the source's first moment
     clock: Clock
+    first: int
     grow: Grow | None = None
 
 
@@ -128,13 +138,17 @@ def _market(
     if state is not None:
         exchange.restore(state, prices.since)
     venue = Venue(exchange, prices.source, prices.clock, preset.fill_model, prices.grow)
-    return Market(venue, prices.listings, prices.sessions, preset.latency)
+    return Market(venue, prices.listings, prices.sessions, preset.latency, prices.first)
 
 
 def _sessions(hours: str, start: int, end: int) -> Sessions:
     if hours == "always":
         return Sessions.always()
     return sessions_between(start - _SESSIONS_BEFORE, end + _SESSIONS_AFTER)
+
+
+def _first_seeded(sessions: Sessions) -> int:
+    return sessions.covers[0] if sessions.covers else FIRST_DAY * _DAY
 
 
 def _preset(name: str, known: Iterable[Listing]) -> Preset:

@@ -2,7 +2,7 @@
 
 The convention is the exchange's for trade bars: open at the start, the extreme nearer to it at one third,
 the farther one at two thirds, the close at the end less 1 ns. The low is (bid_low, ask_low), the high
-(bid_high, ask_high). A point with bid at or above ask, or with neither, is left out; a missing side is NaN.
+(bid_high, ask_high). A point with bid above ask, or with neither, is left out; a missing side is NaN.
 """
 
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ class QuoteBars:
 
 @dataclass(frozen=True, slots=True)
 class QuotePoints:
-    """Quotes of one symbol in time order; `last` is the close of the last bar that had ended, NaN before the first."""
+    """Quotes of one symbol in time order; `last` is the close of the last trade bar that had ended, NaN without one."""
 
     time: Ints
     bar_end: Ints
@@ -42,12 +42,12 @@ class QuotePoints:
 
 
 def quote_points(bars: QuoteBars, ends: Ints, closes: Floats) -> QuotePoints:
-    """The quotes that `bars` went through; `ends` and `closes` are the symbol's trade bars, for `last`."""
+    """The quotes that `bars` went through; `ends` and `closes` are the symbol's trade bars, which may be none."""
     bid, ask = _path(bars)
     length = (bars.end - bars.start)[:, None]
     times = bars.start[:, None] + np.array([0, 1, 2, 0]) * (length // 3)
     times[:, 3] = bars.end - 1
-    kept = (bid < ask) | (np.isnan(bid) != np.isnan(ask))
+    kept = (bid <= ask) | (np.isnan(bid) != np.isnan(ask))
     time = times[kept]
     ended = np.searchsorted(ends, time, side="right") - 1
     return QuotePoints(
@@ -57,14 +57,14 @@ def quote_points(bars: QuoteBars, ends: Ints, closes: Floats) -> QuotePoints:
         ask[kept],
         np.broadcast_to(bars.bid_size[:, None], kept.shape)[kept],
         np.broadcast_to(bars.ask_size[:, None], kept.shape)[kept],
-        np.where(ended >= 0, closes[ended], np.nan),
+        np.concatenate([closes, [np.nan]])[ended],  # -1 is the last: before the first bar there was no print
     )
 
 
 def mid_bars(bars: QuoteBars) -> tuple[Ints, list[Floats]]:
     """Bars of the mids: the rows that have one, and their open, high, low, close and volume, which is zero."""
     bid, ask = _path(bars)
-    mids = np.where((bid < ask) & (ask - bid <= _WIDEST * ask), (bid + ask) / 2, np.nan)
+    mids = np.where((bid <= ask) & (ask - bid <= _WIDEST * ask), (bid + ask) / 2, np.nan)
     sane = ~np.isnan(mids)
     rows = np.flatnonzero(sane.any(axis=1))
     mids, sane = mids[rows], sane[rows]

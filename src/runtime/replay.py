@@ -7,9 +7,8 @@ a bar that ended earlier. Recorded quotes bear `Source.SIMULATED`: whoever trade
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
-from functools import partial
 from itertools import chain, pairwise, repeat
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from src.domain.errors import NoMarketDataError, UnknownContractError
 from src.domain.market import Bar, Contract, Quote, Source
@@ -25,9 +24,8 @@ _SECOND: Final = 1_000_000_000
 _DAY_SECONDS: Final = 86_400
 _MIDNIGHT: Final = 5 * 3600 * _SECOND  # no US session, extended hours included, spans 05:00 UTC
 _Item = TypeVar("_Item")
-_new_bar = partial(tuple.__new__, Bar)
-_new_quote = partial(tuple.__new__, Quote)
-_new_instant = partial(tuple.__new__, Instant)
+#: Makes a named tuple of a plain one, without a line of Python: `map(_named, repeat(Bar), rows)`.
+_named: Final[Any] = tuple.__new__
 
 
 class ReplaySource:
@@ -64,6 +62,10 @@ class ReplaySource:
         """The length of the shortest of its bars, in seconds."""
         return min(bars.seconds for bars in self._columns.values())
 
+    def bar_seconds_of(self, contract: Contract) -> int:
+        """The length of a contract's own bars, in seconds."""
+        return self._columns_of(contract).seconds
+
     def instants(self) -> Iterator[Instant]:
         """Every instant, made a chunk at a time; no line of Python runs for each."""
         return chain.from_iterable(self._chunks())
@@ -73,9 +75,7 @@ class ReplaySource:
 
         A joined bar starts at a whole multiple of its size, UTC; a joined day is New York's.
         """
-        columns = self._columns.get(contract.symbol)
-        if columns is None:
-            raise UnknownContractError(f"no prices of {contract.symbol} here", candidates=tuple(self._columns))
+        columns = self._columns_of(contract)
         if count <= 0:
             return []
         if size_seconds % columns.seconds or size_seconds > _DAY_SECONDS:
@@ -89,6 +89,12 @@ class ReplaySource:
             return list(_bars(repeat(known), columns.start[rows], columns.end[rows], [field[rows] for field in fields]))
         return _joined(known, columns, size_seconds * _SECOND, count, end)
 
+    def _columns_of(self, contract: Contract) -> BarColumns:
+        columns = self._columns.get(contract.symbol)
+        if columns is None:
+            raise UnknownContractError(f"no prices of {contract.symbol} here", candidates=tuple(self._columns))
+        return columns
+
     def _chunks(self) -> Iterator[Iterator[Instant]]:
         """The instants, made a chunk at a time."""
         for first in range(0, len(self._instants), _CHUNK):
@@ -101,12 +107,12 @@ class ReplaySource:
             if len(self._quotes.time):
                 rows, quote_cuts = _cuts(self._quote_offsets[first : last + 1])
                 quotes = _pieces(self._make_quotes(rows), quote_cuts)
-            yield map(_new_instant, zip(times, quotes, bars, strict=True))
+            yield map(_named, repeat(Instant), zip(times, quotes, bars, strict=True))
 
     def _make_quotes(self, rows: slice) -> Iterator[Quote]:
         _, *fields = (column[rows].tolist() for column in self._quotes.columns)
         owners, times = self._quotes.owner[rows].tolist(), self._quotes.time[rows].tolist()
-        return map(_new_quote, zip(owners, times, *fields, repeat(Source.SIMULATED), strict=False))
+        return map(_named, repeat(Quote), zip(owners, times, *fields, repeat(Source.SIMULATED), strict=False))
 
 
 class _Rows:
@@ -129,7 +135,7 @@ def _bars(
     owners: Iterable[Contract], start: "Ints | Floats", end: "Ints", fields: "Sequence[Ints | Floats]"
 ) -> Iterator[Bar]:
     columns = (column.tolist() for column in fields)
-    return map(_new_bar, zip(owners, start.tolist(), end.tolist(), *columns, strict=False))
+    return map(_named, repeat(Bar), zip(owners, start.tolist(), end.tolist(), *columns, strict=False))
 
 
 def _cuts(offsets: "Ints") -> "tuple[slice, int | list[int]]":

@@ -27,9 +27,21 @@ DAY: Final = 86_400 * SECOND
 SUFFIXES: Final = (".csv", ".parquet")
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _EARLIEST: Final = 315_532_800 * SECOND  # 1980-01-01: what lies outside is not a time but a wrong column
-_LATEST: Final = 7_258_118_400 * SECOND  # 2200-01-01
-_TIME_TEXT: Final = "an ISO time in UTC such as 2019-02-11T14:30:00Z, or whole seconds or nanoseconds since 1970"
-_DATE_TEXT: Final = "a date such as 2019-02-11"
+_FIRST_YEAR_BEYOND: Final = 2200
+_LATEST: Final = 7_258_118_400 * SECOND - 1
+_TIME_TEXT: Final = (
+    "an ISO time in UTC such as 2019-02-11T14:30:00Z, or whole seconds, milliseconds, microseconds or nanoseconds "
+    "since 1970, from 1980 to 2199"
+)
+_DATE_TEXT: Final = "a date such as 2019-02-11, before 2200"
+_DECIMALS: Final = "; decimals take a point"
+_SEPARATORS: Final = {";": "semicolons", "\t": "tabs", "|": "vertical bars"}
+
+
+def place(lines: Sequence[int], row: int) -> str:
+    """Where a row (counted from 0) stands in its file, in words; `lines` are as `Table` has them."""
+    line = lines[row]
+    return f"line {line}" if line > 0 else f"row {-line}"
 
 
 class Table:
@@ -37,10 +49,10 @@ class Table:
 
     def __init__(self, path: Path, columns: Mapping[str, Column], lines: Sequence[int]) -> None:
         """`lines` names each row's place in its file; negative numbers are rows of a Parquet file."""
-        self.path, self._columns, self._lines = path, columns, lines
+        self.path, self._columns, self.lines = path, columns, lines
 
     def __len__(self) -> int:
-        return len(self._lines)
+        return len(self.lines)
 
     def __contains__(self, column: str) -> bool:
         return column in self._columns
@@ -52,12 +64,7 @@ class Table:
 
     def fail(self, row: int, column: str, problem: str) -> NoReturn:
         """Refuse the file for what stands in `row` (counted from 0) of `column`."""
-        raise DataFileError(f"{self.path}, {self.place(row)}, column {column}: {problem}")
-
-    def place(self, row: int) -> str:
-        """Where a row stands in the file, in words."""
-        line = self._lines[row]
-        return f"line {line}" if line > 0 else f"row {-line}"
+        raise DataFileError(f"{self.path}, {place(self.lines, row)}, column {column}: {problem}")
 
     def numbers(self, column: str, *, empty_allowed: bool = False) -> Floats:
         """A column as finite floats; an empty cell is NaN when allowed."""
@@ -103,7 +110,8 @@ class Table:
             except ValueError:
                 readable = False
             if not readable:
-                self.fail(row, column, f"expected a number, found {cell!r}")
+                hint = _DECIMALS if "," in cell else ""
+                self.fail(row, column, f"expected a number, found {cell!r}{hint}")
         raise AssertionError("every cell was readable")
 
     @staticmethod
@@ -146,7 +154,7 @@ class Table:
             midnight = len(cell) <= 10 or datetime.fromisoformat(cell).time() == datetime.min.time()
         except ValueError:
             midnight = False
-        if not midnight:
+        if not midnight or day.year >= _FIRST_YEAR_BEYOND:
             self.fail(row, column, f"expected {_DATE_TEXT}, found {cell!r}")
         return (day - _EPOCH.date()).days * DAY
 
@@ -192,10 +200,15 @@ def _csv_table(path: Path, content: bytes) -> Table:
     twice = next((name for name in header if name.isidentifier() and header.count(name) > 1), None)
     if twice is not None:
         raise DataFileError(f"{path}, line {lines[0]}, column {twice}: expected each column once")
+    if len(header) == 1 and (
+        separator := next((name for mark, name in _SEPARATORS.items() if mark in header[0]), None)
+    ):
+        raise DataFileError(f"{path}, line {lines[0]}: expected fields separated by commas, found {separator}")
     ragged = next((i for i, row in enumerate(rows) if len(row) != len(header)), None)
     if ragged is not None:
+        found = f"{len(rows[ragged])}{_DECIMALS if len(rows[ragged]) > len(header) else ''}"
         raise DataFileError(
-            f"{path}, line {lines[ragged]}: expected {len(header)} comma-separated fields, found {len(rows[ragged])}"
+            f"{path}, line {lines[ragged]}: expected {len(header)} comma-separated fields, found {found}"
         )
     columns = zip(*rows[1:], strict=True) if len(rows) > 1 else iter([()] * len(header))
     return Table(path, dict(zip(header, columns, strict=True)), lines[1:])
@@ -218,18 +231,34 @@ def _text(path: Path, content: bytes) -> str:
 def _csv_rows(path: Path, text: str) -> tuple[list[list[str]], Sequence[int]]:
     """The rows that are not blank, and the line of each."""
     lines = text.splitlines()
+    reader = csv.reader(lines, strict=True)
+    rows: list[list[str]] = []
     try:
-        rows = list(csv.reader(lines, strict=True))
-    except csv.Error as error:
-        raise DataFileError(f"{path}: expected comma-separated values: {error}") from None
-    if len(rows) != len(lines):
-        raise DataFileError(f"{path}: expected one row a line, found a quoted field that runs over a line's end")
+        rows.extend(reader)
+        error = ""
+    except csv.Error as found:
+        error = str(found)
+    if error or len(rows) != len(lines):
+        _refuse_rows(path, lines, error)
     if " " in text or "\t" in text:
         rows = [[cell.strip() for cell in row] for row in rows]
     if all(rows):
         return rows, range(1, len(rows) + 1)
     kept = [(row, line) for line, row in enumerate(rows, 1) if row]
     return [row for row, _ in kept], [line for _, line in kept]
+
+
+def _refuse_rows(path: Path, lines: Sequence[str], error: str) -> NoReturn:
+    """Name the first line that is no row of its own: read again, because csv counts only what it has read."""
+    for number, line in enumerate(lines, 1):
+        try:
+            next(csv.reader([line], strict=True), None)
+        except csv.Error as found:
+            if "unexpected end of data" not in str(found):
+                raise DataFileError(f"{path}, line {number}: expected comma-separated values: {found}") from None
+            expected = "expected one row a line, found a quoted field that runs over the line's end"
+            raise DataFileError(f"{path}, line {number}: {expected}") from None
+    raise AssertionError(error)
 
 
 def _parquet_table(path: Path) -> Table:

@@ -6,15 +6,12 @@ There is no ticker thread: every call, and `EventStream.next`, catches the marke
 """
 
 import threading
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
-from functools import partial
-from math import isfinite, nan
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from math import nan
 from typing import NamedTuple
 
-from src.domain.aggregation import BarAggregator
 from src.domain.errors import NoMarketDataError
-from src.domain.events import BarClosed, CommissionCharged, Event, Filled, Notice, OrderChanged, QuoteChanged
+from src.domain.events import BarClosed, Event
 from src.domain.market import Bar, BarSize, Contract, Quote, Source
 from src.domain.orders import AccountId, Bracket, Order, OrderChange, OrderId
 from src.exchange.exchange import Exchange
@@ -24,25 +21,10 @@ from src.exchange.state import ExchangeState
 from src.exchange.units import UNITS_PER_DOLLAR
 from src.runtime.bridge import EventStream
 from src.runtime.clock import Clock, ReplayClock
+from src.runtime.listeners import Listener, account_of, aggregators, bar_closed
 
 #: Makes a price source from a moment on that has a further contract beside those it had.
 Grow = Callable[[Contract, int], PriceSource]
-
-
-_bar_closed = partial(tuple.__new__, BarClosed)
-
-
-@dataclass(slots=True, eq=False)
-class _Listener:
-    """A stream and what it asked for."""
-
-    stream: EventStream
-    tell: Callable[[Event], None]
-    account: AccountId
-    con_ids: frozenset[int]
-    everything: bool  # it asked for every contract there is, at the source's own bar size
-    wants_bars: bool
-    aggregators: dict[int, BarAggregator] = field(default_factory=dict)
 
 
 class _Follower(NamedTuple):
@@ -67,13 +49,13 @@ class Venue:
         self._source, self._clock, self._fill_model, self._grow = source, clock, fill_model, grow
         self._instants = source.instants()
         self._ahead: Instant | None = None  # the next instant, when a clocked market has asked for its time
-        self._waits_for_reader = isinstance(clock, ReplayClock)
+        #: A replay at full speed goes on only when it is pumped.
+        self.waits_for_reader = isinstance(clock, ReplayClock)
         self._priced = frozenset(each.con_id for each in source.contracts)
         self.lock = threading.RLock()
-        self._listeners: tuple[_Listener, ...] = ()
+        self._listeners: tuple[Listener, ...] = ()
         self._followers: tuple[_Follower, ...] = ()
         self._only_reader: EventStream | None = None  # who follows all of it, when nobody else listens
-        self._last_quote: dict[int, Quote] = {}
         self._time = max(clock.now(), exchange.now)  # an account that was kept may be ahead of the day's clock
         self._one_account = len(exchange.ledger.accounts) == 1  # then every event is everybody's
 
@@ -82,7 +64,7 @@ class Venue:
 
     def _remember_close(self, contract: Contract) -> None:
         """Let the exchange value a contract at its last close until it trades: margin needs a price on a closed day."""
-        for bar in self._source.history(contract, self._source.bar_seconds, 1, self._time):
+        for bar in self._source.history(contract, self._source.bar_seconds_of(contract), 1, self._time):
             self.exchange.remember(contract, bar.close)
 
     # --- time ------------------------------------------------------------------------------------------------------
@@ -94,33 +76,26 @@ class Venue:
     def step(self) -> Sequence[Bar] | None:
         """Process the next instant of the price source; returns the bars that ended in it, None at the end."""
         with self.lock:
-            instant = self._next_instant()
+            instant, self._ahead = self._ahead or next(self._instants, None), None
             if instant is None:
                 return None
+            self._process(instant)
             for listener in self._listeners:
-                self._tell(listener, instant)
+                listener.hear(instant, self.quote_after)
             for follower in self._followers:
                 follower.instants(instant)
             return instant.bars
 
-    def _next_instant(self) -> Instant | None:
-        """Let the exchange see the next instant, and publish what follows from it."""
-        instant = self._ahead
-        if instant is None:
-            instant = next(self._instants, None)
-        else:
-            self._ahead = None
-        if instant is not None:
-            time, quotes, bars = instant
-            if quotes:
-                self._take_quotes(quotes)
-            if time < self._time:  # a command, or an arrival, has come in between
-                time = self._time
-            events = self.exchange.advance(time, bars)
-            self._time = time
-            if events:
-                self._publish(events)
-        return instant
+    def _process(self, instant: Instant) -> None:
+        """Let the exchange see an instant, and publish what follows from it."""
+        time, quotes, bars = instant
+        if quotes:
+            self._take_quotes(quotes)
+        time = max(time, self._time)  # a command, or an arrival, may have come in between
+        events = self.exchange.advance(time, bars)
+        self._time = time
+        if events:
+            self._publish(events)
 
     def _next_time(self) -> int | None:
         """When the next instant is; None at the end."""
@@ -129,16 +104,19 @@ class Venue:
         return None if self._ahead is None else self._ahead.time
 
     def _take_quotes(self, quotes: Sequence[Quote]) -> None:
-        quoted, last = self.exchange.quote, self._last_quote
+        quoted = self.exchange.quote
         for quote in quotes:
-            last[quote[0].con_id] = quote
             if events := quoted(quote if quote[1] >= self._time else quote._replace(time=self._time)):
                 self._publish(events)
 
     def pump(self) -> float | None:
         """Bring the market up to its clock; returns real seconds until there is more, None when there never will be."""
+        self._clock.begin()
+        return self._bring_up()
+
+    def _bring_up(self) -> float | None:
         with self.lock:
-            if self._waits_for_reader:
+            if self.waits_for_reader:
                 if self.step() is not None:
                     return 0.0
                 self._run_out()
@@ -159,24 +137,42 @@ class Venue:
             arrival = self.exchange.next_arrival
             return wait if arrival is None else min(wait, max(self._clock.seconds_until(arrival), 0.001))
 
-    def _take(self, stream: EventStream) -> Event | None:
-        """Step a replay for the one reader who follows all of it, and hand the instant over without a queue."""
-        with self.lock:
-            if stream is not self._only_reader:
-                return None
-            instant = self._next_instant()
-            if instant is None or not instant[2]:
-                return None
-            closed = _bar_closed((instant[2],))
-            if stream.is_empty:
-                return closed
-            stream.put(closed)
-            return None
+    def _take(self, stream: EventStream) -> Iterator[Event | None]:
+        """Step a replay for the one reader who follows all of it, and hand the instants over without a queue.
+
+        None sends the reader to its queue and to `pump`. It is a generator with bound methods because a replay comes by
+        for every instant: its variables live on from one to the next, and it takes the lock at half the cost of `with`.
+        """
+        acquire, release, advance, unread = self.lock.acquire, self.lock.release, self.exchange.advance, stream.unread
+        while True:
+            closed: BarClosed | None = None
+            acquire()
+            try:
+                if stream is self._only_reader and (instant := next(self._instants, None)) is not None:
+                    time, bars = instant[0], instant[2]
+                    if instant[1] or time < self._time:
+                        self._process(instant)
+                    else:  # the same, of bars alone
+                        events = advance(time, bars)
+                        self._time = time
+                        if events:
+                            self._publish(events)
+                    if bars:
+                        closed = bar_closed((bars,))
+                        if unread:  # what has just happened comes first
+                            unread.append(closed)
+                            closed = None
+            finally:
+                release()
+            yield closed
 
     def catch_up(self) -> None:
-        """Bring a clocked market up to now. A replay at full speed stands still until its reader asks for events."""
-        if not self._waits_for_reader:
-            self.pump()
+        """Bring a clocked market up to now. A replay at full speed stands still until its reader asks for events.
+
+        Nothing is begun by it: the clock of a market of which nobody has wanted prices yet stands still.
+        """
+        if not self.waits_for_reader:
+            self._bring_up()
 
     def _let_time_pass(self) -> None:
         """Up to now: what was on its way arrives, and orders expire at a close also where no price comes at it."""
@@ -185,17 +181,20 @@ class Venue:
             self._publish(events)
 
     def _run_out(self) -> None:
-        """No more prices: what is on its way still arrives."""
+        """No more prices: what is on its way still arrives (not what waits for an open), and bars that are over end."""
         arrival = self.exchange.next_arrival
-        if arrival is not None and arrival > self._time and (self._waits_for_reader or arrival <= self._clock.now()):
+        last = self._time + self.exchange.latency if self.waits_for_reader else self._clock.now()
+        if arrival is not None and self._time < arrival <= last:
             self._pass_to(arrival)
+        for listener in self._listeners:
+            listener.hear_end(self.exchange.sessions, self._time)
 
     def settle(self, nanoseconds: int) -> bool:
         """Let a replay's time alone pass, so that what is on its way arrives; False in a clocked market."""
         with self.lock:
-            if self._waits_for_reader:
+            if self.waits_for_reader:
                 self._pass_to(self._time + nanoseconds)
-            return self._waits_for_reader
+            return self.waits_for_reader
 
     def _pass_to(self, moment: int) -> None:
         self._time = moment
@@ -260,6 +259,7 @@ class Venue:
 
     def want(self, contract: Contract) -> None:
         """Have prices of a listed contract from now on; NoMarketDataError when there can be none."""
+        self._clock.begin()
         with self.lock:
             if contract.con_id in self._priced:
                 return
@@ -279,13 +279,13 @@ class Venue:
         with self.lock:
             self.want(contract)
             self.catch_up()
-            quote = self._last_quote.get(contract.con_id)
+            quote = self.exchange.standing_quote(contract)
             if quote is not None:
                 return quote
             bar = self.exchange.last_bar(contract)
             if bar is not None:
                 return self.quote_after(bar)
-            before = self._source.history(contract, 60, 1, self.now())
+            before = self._source.history(contract, self._source.bar_seconds_of(contract), 1, self.now())
             if not before:
                 raise NoMarketDataError(f"no price of {contract.symbol} yet: the market has not opened")
             close = before[-1]
@@ -314,30 +314,20 @@ class Venue:
 
     def listen(self, account: AccountId, contracts: Iterable[Contract], bars: BarSize | None) -> EventStream:
         """A stream of the account's events and of these contracts' quotes, or bars of a size."""
-        stream = EventStream(self.pump, self._forget, self._take if self._waits_for_reader else None)
+        stream = EventStream(self.pump, self._forget, self._take if self.waits_for_reader else None)
         wanted = tuple(contracts)
         for contract in wanted:
             self.want(contract)
         con_ids = frozenset(contract.con_id for contract in wanted)
-        own_size = bars is not None and bars.seconds == self._source.bar_seconds
-        every = own_size and con_ids >= self._priced
-        tell = stream.put if self._waits_for_reader else stream.publish
-        listener = _Listener(stream, tell, account, con_ids, every, bars is not None)
-        if bars is not None and not own_size:
-            listener.aggregators = {contract.con_id: self._aggregator(contract, bars) for contract in wanted}
+        larger = aggregators(self._source, wanted, bars, self.now()) if bars is not None else {}
+        every = bars is not None and not larger and con_ids >= self._priced
+        tell = stream.put if self.waits_for_reader else stream.publish
+        listener = Listener(stream, tell, account, con_ids, every, bars is not None, larger)
         with self.lock:
             self._set_listeners((*self._listeners, listener))
         return stream
 
-    def _aggregator(self, contract: Contract, size: BarSize) -> BarAggregator:
-        """An aggregator that has seen what is past of the bar under way, so that its first bar is whole."""
-        aggregator = BarAggregator(size.seconds)
-        step = self._source.bar_seconds
-        for bar in self._source.history(contract, step, size.seconds // step, self.now()):
-            aggregator.add(bar)
-        return aggregator
-
-    def _set_listeners(self, listeners: tuple[_Listener, ...]) -> None:
+    def _set_listeners(self, listeners: tuple[Listener, ...]) -> None:
         self._listeners = listeners
         alone = len(listeners) == 1 and listeners[0].everything and not self._followers
         self._only_reader = listeners[0].stream if alone else None
@@ -362,39 +352,6 @@ class Venue:
             follower.events(events)
         for listener in self._listeners:
             for event in events:
-                if self._one_account or _account_of(event) in (listener.account, ""):
+                if self._one_account or account_of(event) in (listener.account, ""):
                     listener.tell(event)
         return events
-
-    def _tell(self, listener: _Listener, instant: Instant) -> None:
-        """Give a listener the bars, in the size it asked for, or the quotes of its contracts."""
-        _, quotes, bars = instant
-        if not listener.wants_bars:
-            self._tell_quotes(listener, quotes, bars)
-            return
-        chosen = bars
-        if not listener.everything:
-            chosen = [bar for bar in bars if bar.contract.con_id in listener.con_ids]
-        if listener.aggregators:
-            chosen = [larger for bar in chosen for larger in listener.aggregators[bar.contract.con_id].add(bar)]
-        if chosen:
-            listener.tell(_bar_closed((tuple(chosen),)))
-
-    def _tell_quotes(self, listener: _Listener, quotes: Sequence[Quote], bars: Sequence[Bar]) -> None:
-        for quote in quotes:
-            if quote.contract.con_id in listener.con_ids and isfinite(quote.bid + quote.ask):
-                listener.stream.publish(QuoteChanged(quote))
-        if not quotes:
-            for bar in bars:
-                if bar.contract.con_id in listener.con_ids:
-                    listener.stream.publish(QuoteChanged(self.quote_after(bar)))
-
-
-def _account_of(event: Event) -> AccountId:
-    if isinstance(event, OrderChanged):
-        return event.trade.order.account
-    if isinstance(event, Filled):
-        return event.fill.execution.account
-    if isinstance(event, (CommissionCharged, Notice)):
-        return event.account
-    return getattr(getattr(event, "position", None), "account", AccountId(""))

@@ -3,6 +3,7 @@
 import logging
 import os
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final
@@ -43,6 +44,7 @@ def load_settings(
         if field not in values:
             values[field], labels[field] = given.value.strip(), f"{given.name} ({given.place})"
     typed = validated(values, labels)
+    given_fields = frozenset(typed)
 
     if "client_id" in typed:
         typed.setdefault("check_client_id", typed["client_id"] + _CHECK_OFFSET)
@@ -50,7 +52,17 @@ def load_settings(
         # A relative path is the caller's when it is an argument, and the project's when it stands in a file.
         base = Path.cwd() if labels["state_dir"] == "state_dir" else root
         typed["state_dir"] = base / typed["state_dir"].expanduser()
-    return Settings(**typed, risk=_risk(sources))
+    risk = _risk(sources)
+    warn_of_limits(tuple(sorted(risk)))
+    return Settings(**typed, risk=risk, given=given_fields)
+
+
+def written_settings(
+    *, config: Path | None = None, environ: Mapping[str, str] | None = None, root: Path | None = None
+) -> Mapping[str, Given]:
+    """For each field that a source gives, the line that counts, as it is written: for showing where a value is from."""
+    root = _ROOT if root is None else root
+    return _written(_sources(config, os.environ if environ is None else environ, root), None)
 
 
 def _sources(config: Path | None, environ: Mapping[str, str], root: Path) -> tuple[Source, ...]:
@@ -87,6 +99,16 @@ def _first(names: Sequence[str], sources: Sequence[Source]) -> Given | None:
 
 def _agree(one: Given, other: Given) -> bool:
     return one.value.strip().casefold() == other.value.strip().casefold()
+
+
+@cache
+def warn_of_limits(names: tuple[str, ...]) -> None:
+    """Say once that limits are set which this version does not know how to keep."""
+    if names:
+        _log.warning(
+            "%s: NOT ENFORCED. This version has no risk limits yet, and trades as if these were not set",
+            ", ".join(names),
+        )
 
 
 def _risk(sources: Sequence[Source]) -> Mapping[str, str]:

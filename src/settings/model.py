@@ -45,7 +45,7 @@ class Settings:
     state_dir: Path = field(default_factory=default_state_dir)
     strategy: str = "sma"
     initial_capital: Decimal = Decimal(100_000)
-    data_source: str = "ibkr"
+    data_source: Literal["ibkr"] = "ibkr"
     sim_seed: int = 1
     sim_preset: Literal["ideal", "realistic"] = "realistic"
     sim_market_hours: Literal["always", "nyse", "auto"] = "auto"  # auto: always, and nyse in a replay
@@ -55,3 +55,5 @@ class Settings:
     risk: Mapping[str, str] = field(
         default_factory=lambda: MappingProxyType({}), hash=False
     )  # RISK_<LIMIT>, as written
+    #: The fields that somebody has set; how they came by their values makes no settings differ.
+    given: frozenset[str] = field(default=frozenset(), repr=False, compare=False)

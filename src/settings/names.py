@@ -55,6 +55,11 @@ def is_known(name: str) -> bool:
     return name in _KNOWN or (name.startswith(RISK_PREFIX) and name != RISK_PREFIX)
 
 
+def is_meant_for_us(name: str) -> bool:
+    """Whether a name that is no setting looks as if it should be one: ours but for its letters, or misspelt."""
+    return is_known(name.upper()) or name.upper().startswith(OUR_PREFIXES)
+
+
 def names_of(field: str, account_type: str) -> tuple[str, ...]:
     """The names of a field, canonical first; the other mode's account id is not one of them."""
     return tuple(name for name in NAMES[field] if name != _OTHER_MODE.get(account_type))
@@ -62,5 +67,7 @@ def names_of(field: str, account_type: str) -> tuple[str, ...]:
 
 def nearest(name: str) -> str:
     """A clause naming the known setting most like `name`; always one, since a hint beats none."""
+    if is_known(name.upper()):
+        return f"did you mean {name.upper()}?"
     near = get_close_matches(name.upper(), sorted(_KNOWN - CREDENTIALS), n=1, cutoff=0.0)
     return f"did you mean {near[0]}?"

@@ -38,10 +38,10 @@ def _port_or(word: str) -> Callable[[object], int | None]:
 
 
 def _address(value: object) -> str:
-    text = str(value)
+    text = value if isinstance(value, str) else ""
     if text.lower() == "auto":
         return "auto"
-    if not re.fullmatch(r"[\w.:%-]+", text) or text.count(":") == 1:
+    if text.isdecimal() or not re.fullmatch(r"[\w.:%-]+", text) or text.count(":") == 1:
         raise ValueError("should be auto, a host name or an address; the port is a setting of its own")
     return text
 
@@ -96,7 +96,7 @@ class _Values(TypedDict, total=False):
     state_dir: Path
     strategy: Text
     initial_capital: Annotated[Decimal, BeforeValidator(_number), Field(gt=0, lt=10**12)]
-    data_source: Annotated[Text, Word]
+    data_source: Annotated[Literal["ibkr"], Word]
     sim_seed: Annotated[int, BeforeValidator(_number), Field(ge=0, lt=2**63)]
     sim_preset: Annotated[Literal["ideal", "realistic"], Word]
     sim_market_hours: Annotated[Literal["always", "nyse", "auto"], Word]

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from src.domain.errors import ConfigurationError
-from src.settings.names import CREDENTIALS, OUR_PREFIXES, is_known, nearest
+from src.settings.names import CREDENTIALS, is_known, is_meant_for_us, nearest
 
 if TYPE_CHECKING:
     from yaml import Node
@@ -55,11 +55,11 @@ def from_env_file(path: Path) -> Source:
         place = f"{path.name} line {binding.original.line + len(blank.splitlines())}"
         if binding.error or (binding.key is not None and binding.value is None):
             raise ConfigurationError(f"{place}{_key_of(written)} is malformed: write NAME=value and close every quote")
-        if binding.key is None or binding.key in CREDENTIALS:
+        if binding.key is None or binding.key.upper() in CREDENTIALS:
             continue
         if is_known(binding.key):
             lines.append(Given(binding.key, binding.value or "", place))
-        elif binding.key.startswith(OUR_PREFIXES):
+        elif is_meant_for_us(binding.key):
             _log.warning("%s: %s is no setting and is ignored: %s", place, binding.key, nearest(binding.key))
     _warn_of_repeats(lines)
     return _by_name(lines)

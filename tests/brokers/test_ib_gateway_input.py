@@ -3,6 +3,7 @@
 import asyncio
 import threading
 from collections.abc import Callable
+from datetime import date
 from decimal import Decimal, localcontext
 
 import pytest
@@ -12,6 +13,7 @@ from src.brokers.ib_gateway import IBGatewayClient
 from src.brokers.opening import Opening, Play, open_broker
 from src.domain.errors import (
     BrokerError,
+    ConfigurationError,
     InvalidOrderError,
     UnknownContractError,
 )
@@ -164,6 +166,20 @@ def test_eight_threads_may_connect_one_client(settings: Settings, monkeypatch: p
     assert len(opened) == 1
     assert brokers == [id(opened[0].broker)] * 8
     client.disconnect()
+
+
+@pytest.mark.parametrize("size", [["1m"], None, 1, {}])
+def test_a_bar_size_of_another_kind_is_named(client: IBGatewayClient, size: object) -> None:
+    """It says which there are."""
+    with pytest.raises(ConfigurationError, match="a bar's size is one of 1m, 5m"):
+        client.get_bars("MSFT", size, 3)  # type: ignore[arg-type]  # that is the point
+
+
+@pytest.mark.parametrize("since", ["2020", date(2020, 1, 1), 0])
+def test_a_moment_of_another_kind_is_named(client: IBGatewayClient, since: object) -> None:
+    """A datetime is expected, and what was given is shown."""
+    with pytest.raises(ConfigurationError, match="since is a datetime"):
+        client.get_fills(since)  # type: ignore[arg-type]  # that is the point
 
 
 def test_it_works_inside_a_running_event_loop(settings: Settings) -> None:

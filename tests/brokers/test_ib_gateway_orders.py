@@ -61,7 +61,8 @@ def test_a_limit_order_works_until_it_is_cancelled(client: IBGatewayClient) -> N
     assert order_id is not None
     assert [each["order_id"] for each in client.get_open_orders()] == [order_id]
     assert client.cancel_order(order_id) is True
-    assert client.get_order(order_id)["status"] == "Cancelled"
+    cancelled = client.get_order(order_id)
+    assert (cancelled["status"], cancelled["reason"]) == ("Cancelled", "")
     assert client.get_open_orders() == []
 
 

@@ -168,6 +168,25 @@ def test_disconnecting_never_raises(caplog: pytest.LogCaptureFixture) -> None:
     assert not broker.is_connected
 
 
+def test_an_order_is_returned_although_the_disk_is_full(caplog: pytest.LogCaptureFixture) -> None:
+    """It was submitted: what cannot be kept is said once and shown in the health, until it is kept again."""
+    kept = Kept()
+    broker, _ = stage(QUOTES, kept=kept)
+    kept.full = True
+    with caplog.at_level(logging.WARNING):
+        for _ in range(3):
+            trade = broker.place_order(buy(1, "90.00"))
+        assert broker.cancel_order(trade.order_id).status is OrderStatus.CANCELLED
+        [line] = caplog.messages
+        assert line.startswith("the simulated account is no longer kept: ")
+        assert "No space left" in (broker.health().error or "")
+        kept.full = False
+        broker.place_order(buy(1, "90.00"))
+    assert caplog.messages[1:] == ["the simulated account is kept again"]
+    assert broker.health().error is None
+    assert len(kept.states[-1].orders) == 4
+
+
 def test_no_older_state_replaces_a_newer_one() -> None:
     """While a state is taken and written, no other thread can change the account or write its own."""
     free: list[bool] = []
@@ -184,13 +203,13 @@ def test_no_older_state_replaces_a_newer_one() -> None:
 
 
 def test_eight_threads_keep_every_order() -> None:
-    """The last state kept knows all of them."""
+    """The last state kept knows all of them: twenty of each contract, which is as many as may work."""
     kept = Kept()
     broker, _ = stage(QUOTES, kept=kept)
 
-    def place(_: int) -> None:
+    def place(number: int) -> None:
         for _ in range(5):
-            broker.place_order(buy(1, "90.00"))
+            broker.place_order(buy(1, "40.00", contract=(AAA, BBB)[number % 2]))
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(place, range(8)))

@@ -22,7 +22,19 @@ from tests.exchange.examples import (
     statuses,
     traded,
 )
-from tests.exchange.markets import AAA, ACCOUNT, BBB, CCC, MINUTE, OPENS, T0, new_exchange, preset_of, sessions_of
+from tests.exchange.markets import (
+    AAA,
+    ACCOUNT,
+    BBB,
+    CCC,
+    CLOSES,
+    MINUTE,
+    OPENS,
+    T0,
+    new_exchange,
+    preset_of,
+    sessions_of,
+)
 
 # --- a bar's path ---------------------------------------------------------------------------------------------------
 
@@ -301,3 +313,78 @@ def test_market_data_that_no_market_could_make_is_refused() -> None:
             exchange.advance(at(1), (bad,))
     assert not any(isinstance(event, Filled) for event in exchange.advance(at(1)))
     assert exchange.trade(exchange.trades(ACCOUNT)[0].order_id).filled == 0
+
+
+# --- days with quotes and days without -------------------------------------------------------------------------------
+
+
+def test_bars_make_the_market_of_a_day_without_quotes() -> None:
+    """Quoted on the first day only: on the second, orders fill in bars and the mark follows them."""
+    exchange = new_exchange(sessions=sessions_of("table"))
+    exchange.quote(quote(0, 99.98, 100.02))
+    exchange.submit(ACCOUNT, buy(10), at(1))
+    kept = send(exchange, buy(1, "97.00", tif=TimeInForce.GTC), 1)
+    tomorrow = bar(0, 98, 99, 97.5, 98.5)._replace(start=OPENS[1], end=OPENS[1] + MINUTE)
+    assert traded(exchange.submit(ACCOUNT, sell(6), OPENS[1])) == []
+    assert traded(exchange.advance(tomorrow.end, (tomorrow,))) == at_prices((-6, "98"))
+    assert exchange.mark(AAA.con_id) == 985_000
+    falling = bar(0, 98, 98, 96, 96)._replace(start=tomorrow.end, end=tomorrow.end + MINUTE)
+    assert traded(exchange.advance(falling.end, (falling,))) == at_prices((1, "97"))
+    assert exchange.trade(kept).is_done
+
+
+def test_quotes_lapse_over_the_night_where_the_market_never_closes() -> None:
+    """At midnight in New York; until then bars only inform, as before."""
+    exchange = new_exchange()
+    exchange.quote(quote(0, 99.98, 100.02, 0))
+    send(exchange, buy(1), 0)
+    assert traded(give(exchange, bar(1, 99))) == []
+    assert exchange.mark(AAA.con_id) == 1_000_000
+    night = 15 * 60  # T0 is 14:30 UTC
+    assert traded(give(exchange, bar(night, 98))) == at_prices((1, "98"))
+    assert exchange.mark(AAA.con_id) == 980_000
+    assert traded(exchange.quote(quote(night + 2, 97.0, 97.1))) == []
+    assert traded(exchange.submit(ACCOUNT, sell(1), at(night + 3))) == at_prices((-1, "97"))
+
+
+def test_a_quote_of_midnight_itself_is_the_new_days_first() -> None:
+    """It is a jump, it stands, and it lapses a day later."""
+    exchange = new_exchange()
+    midnight = 14.5 * 60  # 05:00 UTC
+    exchange.quote(quote(0, 99.98, 100.02))
+    send(exchange, buy(1, "99.00"), 0)
+    assert traded(exchange.quote(quote(midnight, 97.0, 97.1))) == at_prices((1, "97.1"))
+    assert traded(exchange.submit(ACCOUNT, sell(1), at(midnight + 1))) == at_prices((-1, "97"))
+    exchange.advance(at(midnight + 24 * 60))
+    assert traded(exchange.submit(ACCOUNT, buy(1), at(midnight + 24 * 60 + 1))) == []
+    assert traded(give(exchange, bar(int(midnight) + 24 * 60 + 1, 96))) == at_prices((1, "96"))
+
+
+def test_a_resting_limit_does_not_fill_at_its_own_price_across_the_night() -> None:
+    """The price fell to a seventh while nobody traded: the order pays the morning's ask."""
+    exchange = new_exchange(sessions=sessions_of("table"))
+    exchange.quote(quote(0, 645.5, 645.6))
+    send(exchange, buy(10, "645.00", tif=TimeInForce.GTC, outside_rth=True), 0)
+    evening = Quote(AAA, CLOSES[0] + 60 * MINUTE, 645.5, 645.6, 500, 500, nan, Source.SIMULATED)
+    assert traded(exchange.quote(evening)) == []
+    morning = Quote(AAA, OPENS[1] - 60 * MINUTE, 92.42, 92.5, 500, 500, nan, Source.SIMULATED)
+    assert traded(exchange.quote(morning)) == at_prices((10, "92.5"))
+
+
+def test_a_resting_limit_does_not_fill_at_its_own_price_across_the_night_of_a_market_that_never_closes() -> None:
+    """The same jump, where no session tells of the night."""
+    exchange = new_exchange()
+    exchange.quote(quote(0, 645.5, 645.6))
+    send(exchange, buy(10, "645.00", tif=TimeInForce.GTC), 0)
+    assert traded(exchange.quote(quote(24 * 60, 92.42, 92.5))) == at_prices((10, "92.5"))
+
+
+def test_the_mark_stands_over_the_night_until_the_first_price_of_the_day() -> None:
+    """A print that is older than the last quote is no better than it."""
+    exchange = new_exchange()
+    give(exchange, bar(0, 90))
+    exchange.quote(quote(5, 99.0, 101.0))
+    exchange.advance(at(24 * 60))
+    assert exchange.mark(AAA.con_id) == 1_000_000
+    give(exchange, bar(24 * 60, 103))
+    assert exchange.mark(AAA.con_id) == 1_030_000

@@ -222,3 +222,55 @@ def test_a_cancel_of_an_unknown_order_is_answered_with_10147_and_of_a_done_one_w
     assert isinstance(notice, Notice)
     assert (notice.code, notice.order_id) == (10148, trade.order_id)
     assert "Cancelled" in notice.text
+
+
+def test_a_twenty_first_order_of_one_side_is_refused() -> None:
+    """IB takes twenty active orders for each contract, side and account; one that has ended makes room."""
+    exchange = traded_at(100)
+    first = send(exchange, buy(1, "90.00"), 1)
+    for _ in range(19):
+        send(exchange, buy(1, "90.00"), 1)
+    assert refused(exchange, buy(1, "90.00")) == (201, RejectClass.OTHER)
+    assert "20 active orders" in exchange.trades(ACCOUNT)[-1].reason
+    assert statuses(exchange.submit(ACCOUNT, sell(1, "110.00"), at(1))) == ["PreSubmitted"]
+    assert statuses(exchange.submit(ACCOUNT, buy(1, "90.00", contract=BBB), at(1))) == ["PreSubmitted"]
+    exchange.cancel(ACCOUNT, first, at(1))
+    assert statuses(exchange.submit(ACCOUNT, buy(1, "90.00"), at(1))) == ["PreSubmitted"]
+
+
+def test_a_brackets_exits_count_as_active_orders() -> None:
+    """Ten brackets have twenty exits: an eleventh is refused as a whole."""
+    exchange = traded_at(100)
+    wanted = Bracket.around(buy(1, "95.00"), Decimal(110), Decimal(90))
+    for _ in range(10):
+        assert statuses(exchange.submit_bracket(ACCOUNT, wanted, at(1))) == ["PreSubmitted"] * 3
+    assert statuses(exchange.submit_bracket(ACCOUNT, wanted, at(1))) == ["Inactive"] * 3
+    send(exchange, sell(1, "110.00", contract=BBB), 1)
+    assert len(exchange.open_trades(ACCOUNT)) == 31
+
+
+def test_an_order_whose_parent_is_not_there_is_refused() -> None:
+    """It is no plain order."""
+    exchange = traded_at(100)
+    assert refused(exchange, sell(5, "110.00", parent_id=OrderId(4711))) == (201, RejectClass.OTHER)
+    assert "parent order 4711" in exchange.trades(ACCOUNT)[-1].reason
+
+
+def test_an_order_of_a_parent_that_works_is_its_exit() -> None:
+    """However it is sent: it waits for its parent's first fill and closes no more than that."""
+    exchange = traded_at(100)
+    parent = send(exchange, buy(10, "95.00"), 1)
+    leg = send(exchange, sell(10, "94.00", parent_id=parent), 1)
+    give(exchange, bar(1, 96))
+    assert exchange.trade(leg).filled == 0
+    give(exchange, bar(2, 94.5))
+    give(exchange, bar(3, 94.5))
+    assert [exchange.trade(each).status for each in (parent, leg)] == ["Filled", "Filled"]
+
+
+def test_a_child_that_would_not_close_its_parent_is_refused() -> None:
+    """The same side, or another contract: an exit passes without margin, so it must be one."""
+    exchange = traded_at(100)
+    parent = send(exchange, buy(10, "95.00"), 1)
+    assert refused(exchange, buy(10, "94.00", parent_id=parent)) == (201, RejectClass.OTHER)
+    assert refused(exchange, sell(10, "94.00", contract=BBB, parent_id=parent)) == (201, RejectClass.OTHER)

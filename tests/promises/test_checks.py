@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from src.brokers import checks, simulation
+from src.brokers import checks
 from src.brokers.ib_gateway import IBGatewayClient, main
+from src.runtime import market
 from src.runtime.clock import ManualClock, to_nanoseconds
 from tests.conftest import ROOT, Address, Run
 
@@ -70,8 +71,8 @@ def closed_market(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) 
     """This process as the commands see one, on a Saturday in New York's hours, with a fifth of a second of patience."""
     for name, value in {**environment, **SIMULATED, "SIM_MARKET_HOURS": "nyse"}.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr(simulation, "SystemClock", lambda: ManualClock(SATURDAY))
-    monkeypatch.setattr(simulation, "wall_clock", lambda: SATURDAY)
+    monkeypatch.setattr(market, "SystemClock", lambda: ManualClock(SATURDAY))
+    monkeypatch.setattr(market, "wall_clock", lambda: SATURDAY)
     monkeypatch.setattr(checks, "ORDER_SECONDS", 0.2)
 
 
@@ -105,6 +106,13 @@ def test_a_rejected_order_fails_with_the_venue_s_reason(run: Run) -> None:
     assert report["result"]["order"]["status"] == "Rejected"
     assert report["error"].startswith("Rejected: ")
     assert report["error"].endswith(report["result"]["order"]["reason"])
+
+
+def test_an_order_under_read_only_fails_with_the_setting_s_name(run: Run) -> None:
+    """Nothing was sent."""
+    report = answer(run(GATEWAY, "--test", "order", "--json", IBKR_READ_ONLY="true", **SIMULATED))
+    assert (report["exit_code"], report["result"]["order"]["status"]) == (1, "Refused")
+    assert report["error"] == "Refused: IBKR_READ_ONLY=true refuses every order; nothing was sent"
 
 
 @pytest.mark.usefixtures("closed_market")
@@ -156,7 +164,7 @@ def test_a_failed_connection_check_tells_a_program_what_was_tried(run: Run, quie
     """Each address with its outcome, and the reason for the fallback."""
     report = answer(run(GATEWAY, "--test", "connect", "--json"))
     host, port = quiet_address
-    assert report["result"]["attempts"] == [{"host": host, "port": port, "outcome": "not_listening"}]
+    assert report["result"]["attempts"][0] == {"host": host, "port": port, "outcome": "not_listening"}
     assert report["result"]["fallback_reason"] == "not_listening"
     assert report["error"]
 
@@ -287,6 +295,16 @@ def test_the_demo_prints_its_six_lines_with_the_true_mode(run: Run) -> None:
     assert lines[7].startswith("📊 Final Portfolio: $")
 
 
+def test_the_demo_remembers_what_it_holds(run: Run) -> None:
+    """Who holds some sells them: its account outlives the process, and is the checks' own."""
+    assert run(DEMO, "--backend", "simulated").returncode == 0
+    assert answer(run(GATEWAY, "--test", "positions", "--json", **SIMULATED))["result"]["NVDA"]["position"] == 5
+    again = run(DEMO, "--backend", "simulated")
+    assert (again.returncode, again.stderr) == (0, "")
+    assert "🔴 SELL 5 NVDA @" in again.stdout
+    assert "🔴 SELL 5 MSFT @" in again.stdout
+
+
 def test_the_demo_says_when_it_falls_back_and_never_trades_real_money(run: Run) -> None:
     """A warning with the trades; with a live account, nothing at all."""
     done = run(DEMO)
@@ -320,6 +338,8 @@ def test_the_connection_check_says_what_was_tried_and_what_to_change(
     host, port = quiet_address
     assert done.returncode == 3
     assert "SUCCESSFUL" not in done.stdout
-    assert f"   {host}:{port}: nothing listens: the connection was refused" in done.stdout.splitlines()
+    lines = done.stdout.splitlines()
+    assert f"   {host}:{port} (as set): nothing listens: the connection was refused" in lines
+    assert lines[-1].startswith("👉 Start TWS")
     assert "Enable ActiveX and Socket Clients" in done.stdout
     assert ("SIMULATED (prices are invented)" in done.stdout) is (fallback == "auto")

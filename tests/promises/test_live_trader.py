@@ -170,6 +170,8 @@ def test_required_tws_and_a_simulated_backend_disagree(run: Run) -> None:
         (("--replay", ONE_DAY, "--json", "no/such/folder/out.json"), "--json: there is no folder"),
         (("--replay", "nothing.csv"), "nothing.csv: no such file or folder"),
         (("--replay", ONE_DAY, "--symbols", "TSLA"), "no prices of TSLA in the files: they hold MSFT"),
+        (("--replay", "days/SPY.csv"), "SPY is in day bars: use --timeframe 1d"),
+        (("--replay", "days/SPY.csv", "--timeframe", "5m"), "SPY is in day bars: use --timeframe 1d"),
         (("--replay", ONE_DAY, "--quantity", "TSLA=5"), "--quantity TSLA=...: the session trades MSFT only"),
         (("--replay", ONE_DAY, "--strategy", "smma"), "no strategy is called 'smma'"),
         (("--replay", ONE_DAY, "--strategy", "a.b:C"), "there is no module a: put it beside live_trader.py"),
@@ -181,8 +183,10 @@ def test_required_tws_and_a_simulated_backend_disagree(run: Run) -> None:
         (("--backend", "tws"), "TWS"),
     ],
 )
-def test_wrong_use_gets_one_line_and_two(run: Run, arguments: tuple[str, ...], says: str) -> None:
+def test_wrong_use_gets_one_line_and_two(run: Run, tmp_path: Path, arguments: tuple[str, ...], says: str) -> None:
     """The line names what is wrong; nothing is traded, and there is never a traceback."""
+    (tmp_path / "days").mkdir()
+    (tmp_path / "days" / "SPY.csv").write_text("date,open,high,low,close,volume\n2019-02-11,1,1,1,1,1\n")
     done = run(TRADER, *arguments)
     assert done.returncode == 2
     assert says in one_line(done)

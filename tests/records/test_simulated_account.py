@@ -176,6 +176,28 @@ def test_clearing_forgets_the_account_unless_it_is_in_use(file: SimulatedAccount
     assert file.load() is None
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no full device here")
+def test_a_draft_that_could_not_be_written_is_removed(file: SimulatedAccountFile, tmp_path: Path) -> None:
+    """The account as it was stays whole."""
+    file.save(STATE)
+    draft = path_of(tmp_path).with_suffix(".new")
+    draft.symlink_to("/dev/full")
+    with pytest.raises(OSError, match="No space left"):
+        file.save(ExchangeState(2, 2, 2, (), (), ()))
+    assert not draft.is_symlink()
+    assert file.load() == STATE
+
+
+def test_a_directory_in_the_files_place_is_named(file: SimulatedAccountFile, tmp_path: Path) -> None:
+    """To read it and to clear it: one sentence."""
+    path_of(tmp_path).mkdir()
+    with pytest.raises(ConfigurationError, match=r"simulated_account\.json cannot be read: Is a directory"):
+        file.load()
+    file.close()
+    with pytest.raises(ConfigurationError, match=r"simulated_account\.json cannot be removed: "):
+        clear(path_of(tmp_path).parent)
+
+
 def test_a_folder_that_cannot_be_used_is_named(tmp_path: Path) -> None:
     """With the setting that says where it is."""
     (tmp_path / "state").write_text("a file", encoding="utf-8")

@@ -33,6 +33,10 @@ class Written:
     def bar_seconds(self) -> int:
         return 60
 
+    def bar_seconds_of(self, contract: Contract) -> int:
+        del contract
+        return 60
+
     def instants(self) -> Iterator[Instant]:
         return iter(self._instants)
 

@@ -153,6 +153,6 @@ def test_nothing_is_lost_or_doubled_between_eight_writers_and_one_reader() -> No
         found.append(int(event.reason))
     for writer in writers:
         writer.join(PATIENCE)
-    assert stream.is_empty
+    assert not stream.unread
     for number in range(8):
         assert [each for each in found if each // 1000 == number] == [number * 1000 + index for index in range(500)]

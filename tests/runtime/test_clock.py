@@ -36,6 +36,7 @@ def test_the_system_clock_is_the_time_of_day() -> None:
 def test_a_scaled_clock_runs_faster_than_the_day() -> None:
     """At a thousand times a market minute is 60 ms."""
     clock = ScaledClock(START, 1_000)
+    clock.begin()
     first = clock.now()
     assert first >= START
     assert clock.seconds_until(first + 60 * NS) <= 0.06
@@ -45,9 +46,24 @@ def test_a_scaled_clock_runs_faster_than_the_day() -> None:
     assert clock.now() - START < 20_000 * NS
 
 
+def test_a_scaled_clock_stands_still_until_its_market_begins() -> None:
+    """However long making the market takes; beginning twice changes nothing."""
+    clock = ScaledClock(START, 1e9)
+    assert {clock.now() for _ in range(100)} == {START}
+    assert clock.seconds_until(START + 60 * NS) == 60e-9
+    assert clock.seconds_until(START + 17 * 3600 * NS) > 0
+    assert clock.now() == START
+    clock.begin()
+    while (first := clock.now()) == START:
+        pass
+    clock.begin()
+    assert clock.now() >= first
+
+
 def test_a_scaled_clock_skips_closed_hours_and_not_five_minutes() -> None:
     """A night of seventeen hours takes a market second."""
     clock = ScaledClock(START, 1.0)
+    clock.begin()
     assert clock.seconds_until(START + 299 * NS) > 290
     night = START + 17 * 3600 * NS
     assert 0 < clock.seconds_until(night) <= 1

@@ -182,8 +182,10 @@ def bar(line: str) -> tuple[str, ...]:
         (bar("2019-02-11T14:31:00Z,1,,1,1,1"), "line 3, column high: expected a finite number, found nothing"),
         (bar("2019-02-11T14:31:00Z,1,nan,1,1,1"), "line 3, column high: expected a finite number, found 'nan'"),
         (bar("2019-02-11T14:31:00Z,1,inf,1,1,1"), "line 3, column high: expected a finite number, found 'inf'"),
-        (bar("2019-02-11T14:31:00Z,1,1,0,1,1"), "line 3, column low: expected a price above zero, found 0"),
-        (bar("2019-02-11T14:31:00Z,1,1,-1,1,1"), "line 3, column low: expected a price above zero, found -1"),
+        (bar("2019-02-11T14:31:00Z,1,1,0,1,1"), "low: expected a price from 0.0001 to 10,000,000 dollars, found 0"),
+        (bar("2019-02-11T14:31:00Z,1,1,-1,1,1"), "line 3, column low: expected a price from 0.0001 to.*found -1"),
+        (bar("2019-02-11T14:31:00Z,1,1e300,1,1,1"), "line 3, column high: expected a price from 0.0001.*found 1e.300"),
+        (bar("2019-02-11T14:31:00Z,1,1,0.00001,1,1"), "line 3, column low: expected a price from 0.0001.*found 1e-05"),
         (bar("2019-02-11T14:31:00Z,2,1,3,2,1"), "line 3, column open: expected at most high 1, found 2"),
         (bar("2019-02-11T14:31:00Z,3,3,4,3,1"), "line 3, column open: expected at least low 4, found 3"),
         (bar("2019-02-11T14:31:00Z,2,3,1,4,1"), "line 3, column close: expected at most high 3, found 4"),
@@ -194,14 +196,27 @@ def bar(line: str) -> tuple[str, ...]:
         (bar("yesterday,2,2,2,2,1"), "line 3, column time: expected an ISO time.*found 'yesterday'"),
         (bar("2019-02-30T14:30:00Z,2,2,2,2,1"), "line 3, column time: expected an ISO time.*found '2019-02-30"),
         (bar("9019-02-11T14:30:00Z,2,2,2,2,1"), "line 3, column time: expected an ISO time.*found '9019"),
-        (bar("2019-02-11T14:37:00Z,2,2,2,2,1"), "column time: expected bars of a regular length.*420 seconds"),
+        (bar("2200-01-01T00:01:00Z,2,2,2,2,1"), "line 3, column time: expected .*from 1980 to 2199.*found '2200"),
+        (bar("1979-12-31T23:59:00Z,2,2,2,2,1"), "line 3, column time: expected .*from 1980 to 2199.*found '1979"),
+        (bar("noon,2,2,2,2,1"), "whole seconds, milliseconds, microseconds or nanoseconds since 1970"),
+        (bar("2019-02-11T14:37:00Z,2,2,2,2,1"), "line 3, column time: expected bars of a regular length.*420 seconds"),
+        ((HEADER, "2019-02-11T14:30:00Z,2,2,2,2,1", "", "2019-02-11T14:40:00Z,2,2,2,2,1",
+          "2019-02-11T14:41:30Z,2,2,2,2,1"), "line 5, column time: expected bars of a regular length.*90 seconds"),
+        ((HEADER.replace(",", ";"), ROW.replace(",", ";")), "line 1: expected fields separated by comma.*semicolons"),
+        ((HEADER.replace(",", "\t"), ROW.replace(",", "\t")), "line 1: expected fields separated by commas.*tabs"),
+        (bar("2019-02-11T14:31:00Z,1,5,1,5,1,5,1,5,1"), "line 3: expected 6 comma.*found 10; decimals take a point"),
+        (bar('2019-02-11T14:31:00Z,"1,5",1,1,1,1'), "column open: .*found '1,5'; decimals take a point"),
+        ((HEADER.replace("time", "date"), "9019-02-11,2,2,2,2,1"), "line 2, column date: .*before 2200"),
+        ((QUOTES, "2019-02-11T14:30:00Z,2,2,2,2,1,2e7,2e7,2e7,2e7,1"), "column ask_open: expected a price from"),
+        ((QUOTES, "2019-02-11T14:30:00Z,2,2,1e-9,2,1,,,,,"), "column bid_low: expected a price from 0.0001 to"),
         ((HEADER, "", "x,2,2,2,2,1"), "line 3, column time"),
         ((HEADER, "20190211,2,2,2,2,1"), "line 2, column time: expected an ISO time"),
         ((HEADER, "99999999999999999999,2,2,2,2,1"), "line 2, column time: expected an ISO time"),
         ((HEADER.replace("time", "date"), "11.02.2019,2,2,2,2,1"), "line 2, column date: expected a date"),
         ((HEADER.replace("time", "date"), "2019-02-11T14:30,2,2,2,2,1"), "line 2, column date: expected a date"),
-        ((HEADER, '"2019-02-11T14:30:00Z,2,2,2,2,1'), "expected comma-separated values"),
-        ((HEADER, '"2019', '-02",2,2,2,2,1'), "quoted field that runs over"),
+        ((HEADER, ROW, '2019-02-11T14:31:00Z,"2,2,2,2,1'), "line 3: expected one row a line, found a quoted"),
+        ((HEADER, '"2019', '-02",2,2,2,2,1'), "line 2: expected one row a line, found a quoted field that runs over"),
+        ((HEADER, ROW, '"2019"-02,2,2,2,2,1'), "line 3: expected comma-separated values: .* expected after"),
         ((QUOTES.replace("ask_low,", ""), "x" + ",1" * 9), "line 1, column ask_low: missing"),
         ((QUOTES, "2019-02-11T14:30:00Z,2,1,2,2,1,,,,,"), "column bid_open: expected at most bid_high 1, found 2"),
         ((QUOTES, "2019-02-11T14:30:00Z,2,2,2,2,x,,,,,"), "line 2, column bid_size: expected a number, found 'x'"),
@@ -223,7 +238,7 @@ def test_a_bad_file_is_refused_by_line_column_and_expectation(
         ("MSFT.csv", f"{HEADER}\n{ROW}\nM\xfcnchen".encode("latin-1"), "line 3: expected UTF-8 text, found byte 0xfc"),
         ("MSFT.csv", HEADER.encode("utf-16"), "line 1: expected UTF-8 text, found UTF-16"),
         ("MSFT.csv", f"{HEADER}\n\0\0\0".encode(), "line 2: expected UTF-8 text, found binary data"),
-        ("MSFT.csv", gzip.compress(HEADER.encode()), "expected UTF-8 text"),
+        ("MSFT.csv", gzip.compress(HEADER.encode(), mtime=0), "expected UTF-8 text"),
         ("MSFT.parquet", b"", "expected a Parquet file"),
         ("MSFT.parquet", f"{HEADER}\n{ROW}\n".encode(), "expected a Parquet file"),
         ("MSFT.parquet", b"PAR1" + bytes(40) + b"PAR1", "expected a Parquet file"),
@@ -277,9 +292,49 @@ def test_a_bar_that_looks_like_a_split_is_warned_of_once_and_kept(
     assert closes(recording) == [last, last]
 
 
+def test_a_night_over_which_a_price_splits_is_warned_of(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """The usual case: 645.57 at the close, 92.69 at the open. Further ones of the file stand in the same warning."""
+    rows = ["2014-06-05,640,650,640,647,1", "2014-06-06,648,650,645,645.57,1", "2014-06-09,92.69,94,92,93.7,1"]
+    later = ["2020-08-28,500,505,498,499.23,1", "2020-08-31,127.58,131,126,129,1"]
+    recording = load([write(tmp_path, HEADER.replace("time", "date"), *rows, *later, name="AAPL.csv")])
+    [record] = caplog.records
+    message = record.getMessage()
+    assert "line 4: AAPL at 2014-06-09 opens at 92.69 after a close of 645.57, as in a 7:1 split" in message
+    assert "2020-08-31" in message
+    assert "nothing was adjusted" in message
+    assert closes(recording, "AAPL")[:3] == [647, 645.57, 93.7]
+
+
+def test_a_split_between_two_files_is_warned_of_in_the_later(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A file for each day, whatever the order in which they are named."""
+    later = write(tmp_path, HEADER, "2014-06-09T13:30:00Z,92.69,94,92,93.7,1", name="AAPL_2014-06-09.csv")
+    write(tmp_path, HEADER, "2014-06-06T19:59:00Z,648,650,645,645.57,1", name="AAPL_2014-06-06.csv")
+    load([later, tmp_path])
+    [record] = caplog.records
+    assert f"{later}, line 2: AAPL at 2014-06-09T13:30:00Z opens at 92.69" in record.getMessage()
+
+
 def test_large_moves_that_are_no_split_are_not_warned_of(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     load([write(tmp_path, HEADER, "2019-02-11T14:30:00Z,100,100,60,60,1", "2019-02-11T14:31:00Z,60,140,60,140,1")])
     assert caplog.records == []
+
+
+def test_a_link_to_nowhere_is_refused_by_name(tmp_path: Path) -> None:
+    """A file that is not there, and a link to itself: half the prices are no prices."""
+    write(tmp_path, HEADER, ROW, name="AAPL.csv")
+    (tmp_path / "MSFT.csv").symlink_to(tmp_path / "gone.csv")
+    with pytest.raises(DataFileError, match=r"MSFT\.csv: .*leads to no file"):
+        find([tmp_path])
+    (tmp_path / "MSFT.csv").unlink()
+    (tmp_path / "MSFT.csv").symlink_to("MSFT.csv")
+    with pytest.raises(DataFileError, match=r"MSFT\.csv: .*leads to no file"):
+        find([tmp_path])
+    with pytest.raises(DataFileError, match=r"MSFT\.csv"):
+        load([tmp_path / "MSFT.csv"])
+    (tmp_path / "MSFT.csv").unlink()
+    (tmp_path / "MSFT.csv").symlink_to(tmp_path / "AAPL.csv")
+    (tmp_path / "notes.csv").mkdir()
+    assert list(find([tmp_path])) == ["AAPL"]
 
 
 def test_nothing_is_half_loaded(tmp_path: Path) -> None:
@@ -300,6 +355,15 @@ def test_the_real_files_load_whole(caplog: pytest.LogCaptureFixture) -> None:
     )
     assert [record.levelname for record in caplog.records] == ["WARNING"]
     assert "AAPL at 2014-06-09T08:00:00Z" in caplog.text
+
+
+@needs_shared_data
+def test_the_real_splits_are_warned_of_and_nothing_else(caplog: pytest.LogCaptureFixture) -> None:
+    load([SHARED / "daily"])
+    [record] = caplog.records
+    told = record.getMessage()
+    assert "AAPL at 2000-06-21 opens at 50.5 after a close of 101, as in a 2:1 split" in told
+    assert "the same at 2005-02-28, 2014-06-09, 2020-08-31; nothing" in told
 
 
 @needs_shared_data

@@ -130,8 +130,8 @@ def test_a_quote_bar_is_four_quotes_nearer_extreme_first_and_a_bar_of_mids(tmp_p
     ])  # fmt: skip
     start = START + MINUTE
     assert same(second.quotes, [
-        quote(start, 12, 13, 12.5), quote(start + third, 12.5, 13.5, 12.5), quote(start + 2 * third, 8, 9, 12.5),
-        quote(start + MINUTE - 1, 9, 10, 12.5),
+        quote(start, 12, 13), quote(start + third, 12.5, 13.5), quote(start + 2 * third, 8, 9),
+        quote(start + MINUTE - 1, 9, 10),
     ])  # fmt: skip
     assert first.bars == (Bar(Contract("MSFT"), START, START + MINUTE, 10.5, 13.5, 9.5, 12.5, 0),)
 
@@ -150,6 +150,33 @@ def test_one_sided_quotes_load_crossed_points_and_empty_bars_are_left_out(tmp_pa
     assert [(q.bid, q.ask) for q in instants[1].quotes] == [(10.5, 11)] * 2
     assert [len(i.bars) for i in instants] == [0, 1, 1, 0]
     assert all(isnan(q.bid) and q.ask == 11 for q in instants[3].quotes)
+
+
+def test_a_locked_quote_is_a_market_and_has_a_mid(tmp_path: Path) -> None:
+    """Bid and ask alike at the open: whoever buys then pays just that, not the quote twenty seconds later."""
+    rows = [f"{START},10,10,9.5,9.5,100,10,10.5,10,10.5,100", f"{START + MINUTE},11,11,11,11,100,11,11,11,11,100"]
+    first, second = walk(replay(write(tmp_path, "MSFT.csv", QUOTES, rows)))
+    assert (first.quotes[0].time, first.quotes[0].bid, first.quotes[0].ask) == (START, 10, 10)
+    assert [(bar.open, bar.close) for bar in (*first.bars, *second.bars)] == [(10, 10), (11, 11)]
+    assert len(second.quotes) == 4
+
+
+def test_a_mid_is_never_told_as_a_print(tmp_path: Path) -> None:
+    """Quotes alone say nothing of trades: `last` stays NaN to the end."""
+    rows = [f"{START + m * MINUTE},10,10,10,10,100,11,11,11,11,100" for m in range(3)]
+    quotes = [q for instant in walk(replay(write(tmp_path, "MSFT.csv", QUOTES, rows))) for q in instant.quotes]
+    assert len(quotes) == 12
+    assert all(isnan(q.last) for q in quotes)
+
+
+def test_a_recording_begins_and_ends_with_its_first_and_last_price(tmp_path: Path) -> None:
+    """Be they quotes or trades."""
+    rows = [f"{START + m * MINUTE},10,10,10,10,100,11,11,11,11,100" for m in (0, 1, 8, 9)]
+    write(tmp_path, "quote_minute/MSFT.csv", QUOTES, rows)
+    minute_file(tmp_path / "minute", "MSFT", [2, 3])
+    recording = load([tmp_path])
+    assert (recording.start, recording.end) == (START, START + 10 * MINUTE)
+    assert load([tmp_path / "minute"]).end == START + 4 * MINUTE
 
 
 def test_trade_bars_beside_quote_bars_are_the_bars_and_give_the_last_print(tmp_path: Path) -> None:
@@ -233,7 +260,8 @@ def test_the_real_trades_and_quotes_replay_in_order() -> None:
     quotes = [q for instant in instants for q in instant.quotes]
     assert len(bars_of(instants)) == 10_709
     assert len(quotes) > 27_000
-    assert not any(q.bid >= q.ask for q in quotes)
+    assert not any(q.bid > q.ask for q in quotes)
+    assert sum(q.bid == q.ask for q in quotes) > 50
     spy = [q.ask - q.bid for q in quotes if q.contract.symbol == "SPY"]
     assert sorted(spy)[len(spy) // 2] == pytest.approx(0.01)
 

@@ -12,7 +12,7 @@ from src.domain.orders import AccountId, OrderChange, OrderId, OrderStatus
 from src.exchange.fill_models import Liquidity, Preset, realistic
 from src.exchange.prices import Instant, PriceSource
 from src.exchange.sessions import Sessions
-from src.runtime.clock import NS, ManualClock, ReplayClock
+from src.runtime.clock import NS, ManualClock, ReplayClock, ScaledClock
 from src.runtime.venue import Venue
 from tests.runtime.markets import AAA, ACCOUNT, BBB, T0, Written, at, bar, bars, buy, quote, venue
 
@@ -79,6 +79,17 @@ def test_an_order_arrives_by_time_alone_in_a_clocked_market() -> None:
     clock.move_to(at(2))
     events = [stream.next(0) for _ in range(3)]
     assert [type(event) for event in events] == [OrderChanged, Filled, OrderChanged]
+
+
+def test_a_scaled_market_begins_when_prices_are_wanted_of_it() -> None:
+    """A look at the account moves nothing; a reader, a quote or an order does."""
+    for begin in (Venue.pump, lambda market: market.quote(AAA), lambda market: market.submit(ACCOUNT, buy(1))):
+        market = venue(bars(3), ScaledClock(T0, 1e9))
+        market.catch_up()
+        assert market.now() == T0
+        begin(market)
+        while market.now() <= at(180):
+            pass
 
 
 def test_a_day_order_expires_on_the_clock_though_no_price_comes() -> None:
@@ -152,6 +163,30 @@ def test_what_is_on_its_way_arrives_after_the_last_price() -> None:
     market.cancel(ACCOUNT, order_id)
     assert market.pump() is None
     assert market.exchange.trade(order_id).status is OrderStatus.CANCELLED
+
+
+def test_an_order_held_until_an_open_does_not_take_a_replay_beyond_its_prices() -> None:
+    """Placed after the close beside a quote: the session ends with the data, not with tomorrow's open."""
+    week = 7 * 86_400 * NS
+    sessions = Sessions([T0, T0 + week], [at(60), T0 + week + NS])
+    market = venue([Instant(at(60), (quote(59, 99, 100),), ())], preset=slow(), sessions=sessions)
+    market.step()
+    order_id = first_trade(market.submit(ACCOUNT, buy(1)))
+    assert market.pump() is None
+    assert market.now() <= at(60) + 50_000_000
+    assert market.exchange.trade(order_id).status is OrderStatus.PRE_SUBMITTED
+
+
+def test_the_quote_of_a_day_without_quotes_is_around_its_last_close() -> None:
+    """Yesterday's bid and ask stand no more."""
+    tomorrow = 24 * 60
+    market = venue(
+        [Instant(at(60), (quote(59, 99, 100),), ()), Instant(at(60 * tomorrow + 60), (), (bar(tomorrow, 50.0),))]
+    )
+    market.step()
+    assert market.quote(AAA).bid == 99
+    market.step()
+    assert (market.quote(AAA).bid, market.quote(AAA).last) == (50, 50)
 
 
 def test_changes_reach_the_exchange() -> None:
@@ -291,7 +326,7 @@ def test_closing_ends_every_stream() -> None:
     market.close()
     assert [stream.next() for stream in streams] == [None, None]
     market.step()
-    assert all(stream.is_empty for stream in streams)
+    assert not any(stream.unread for stream in streams)
 
 
 def test_the_state_can_be_taken_at_any_time() -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from src.domain.errors import ConfigurationError
 from src.settings import Settings, load_settings
+from src.settings.loading import warn_of_limits
 from src.settings.names import CREDENTIALS, NAMES
 from src.settings.schema import FIELDS
 
@@ -202,6 +203,8 @@ def test_a_relative_state_folder_belongs_to_the_project(tmp_path: Path) -> None:
         ("SIM_MARKET_HOURS", "24/7"),
         ("SIM_FEES", "tiered"),
         ("METRICS_PORT", "on"),
+        ("DATA_SOURCE", "yahoo"),
+        ("IBKR_HOST_IP", "5"),
     ],
 )
 def test_a_wrong_value_is_an_error_that_names_the_setting_and_hides_the_value(
@@ -216,7 +219,15 @@ def test_a_wrong_value_is_an_error_that_names_the_setting_and_hides_the_value(
 
 @pytest.mark.parametrize(
     "explicit",
-    [{"client_id": True}, {"client_id": "x"}, {"port": True}, {"read_timeout": True}, {"host": ""}, {"symbols": [1]}],
+    [
+        {"client_id": True},
+        {"client_id": "x"},
+        {"port": True},
+        {"read_timeout": True},
+        {"host": ""},
+        {"host": 5},
+        {"symbols": [1]},
+    ],
 )
 def test_a_wrong_argument_is_named(tmp_path: Path, explicit: dict[str, object]) -> None:
     with pytest.raises(ConfigurationError, match=f"^{next(iter(explicit))} must "):
@@ -241,6 +252,19 @@ def test_risk_limits_are_kept_as_written(tmp_path: Path) -> None:
     assert risk == {"RISK_MAX_ORDER_QTY": "100", "RISK_DAILY_LOSS": "250", "RISK_HOURS": "no"}
     with pytest.raises(TypeError):
         risk["RISK_HOURS"] = "yes"  # type: ignore[index]
+
+
+def test_risk_limits_that_nothing_enforces_yet_are_warned_of_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """However often settings are read."""
+    warn_of_limits.cache_clear()
+    environ = {"RISK_MAX_ORDER_QTY": "100", "RISK_DAILY_LOSS": "500"}
+    for _ in range(3):
+        load_settings(environ=environ, root=tmp_path)
+    [warning] = warnings_of(caplog)
+    assert "RISK_DAILY_LOSS, RISK_MAX_ORDER_QTY" in warning
+    assert "NOT ENFORCED" in warning
 
 
 def test_credentials_are_accepted_and_kept_nowhere(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -277,7 +301,7 @@ def test_importing_settings_loads_no_heavy_library() -> None:
 
 
 def test_every_field_has_a_name_and_a_rule() -> None:
-    own = {field.name for field in fields(Settings)} - {"risk"}
+    own = {field.name for field in fields(Settings)} - {"risk", "given"}
     assert own == NAMES.keys()
     assert own == FIELDS
 

@@ -85,6 +85,25 @@ def test_a_misspelt_name_of_ours_is_a_warning_and_a_stranger_is_none(
     assert SECRET not in caplog.text
 
 
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [("ibkr_port", "IBKR_PORT"), ("Initial_Capital", "INITIAL_CAPITAL"), ("risk_daily_loss", "RISK_DAILY_LOSS")],
+)
+def test_a_name_in_small_letters_is_a_warning_with_the_one_that_is_meant(
+    env: Path, caplog: pytest.LogCaptureFixture, written: str, meant: str
+) -> None:
+    env.write_text(f"{written}={SECRET}\n")
+    assert values_of(env) == {}
+    (record,) = caplog.records
+    assert record.getMessage() == f".env line 1: {written} is no setting and is ignored: did you mean {meant}?"
+
+
+def test_a_credential_in_small_letters_is_dropped_unread(env: Path, caplog: pytest.LogCaptureFixture) -> None:
+    env.write_text(f"ib_password={SECRET}\n")
+    assert values_of(env) == {}
+    assert caplog.records == []
+
+
 def test_a_file_that_is_not_utf8_is_an_error(env: Path) -> None:
     env.write_bytes("IBKR_PORT=7497\n".encode("utf-16"))
     with pytest.raises(ConfigurationError, match=r"\.env is not UTF-8"):

@@ -17,8 +17,9 @@ from src.exchange.sessions import Sessions
 from src.runtime.calendars import sessions_between
 from src.runtime.clock import ReplayClock
 from src.runtime.venue import Venue
+from src.trading.plan import SessionPlan
 from src.trading.strategy import SHIPPED, load_strategy
-from src.trading.trader import SessionPlan, Trader
+from src.trading.trader import Trader
 
 SEEDS = 300
 START = 1_735_828_200_000_000_000  # 2025-01-02 09:30 New York

@@ -77,7 +77,8 @@ def by_definition(closes: Sequence[float], fast: int, slow: int) -> list[str]:
 cents = st.integers(1, 2_000).map(lambda n: n / 100)
 finer = st.integers(1, 200_000_000).map(lambda n: n / 10_000)
 anything = st.floats(0.01, 1e6)
-near_ties = st.sampled_from([100.0, 100.01, 100.01 + 1e-13, 100.0 - 2e-10, 100.0 + 5e-9])
+# None whose averages lie half of 1e-9 apart: there the ninth decimal hangs on the last bit of a sum.
+near_ties = st.sampled_from([100.0, 100.01, 100.01 + 1e-13, 100.0 + 6e-9])
 walks = st.lists(st.integers(-2, 2), min_size=60, max_size=400).map(
     lambda steps: [round(100 + sum(steps[: i + 1]) / 100, 2) for i in range(len(steps))]
 )

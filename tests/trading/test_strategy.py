@@ -52,6 +52,37 @@ def modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.mark.parametrize("warm_up", ["None", "'10'", "-1", "True", "2.5", "property(lambda self: 1 / 0)"])
+def test_a_history_that_is_no_number_of_bars_is_refused(modules: Path, warm_up: str) -> None:
+    """With the strategy's name, before the session begins."""
+    source = f"""
+class Cold:
+    warm_up = {warm_up}
+    def on_bar(self, bar, portfolio):
+        return ()
+    def explain(self):
+        return ""
+"""
+    name = f"understudy_cold{abs(hash(warm_up))}"
+    (modules / f"{name}.py").write_text(source)
+    with pytest.raises(ConfigurationError, match=f"strategy {name}:Cold: warm_up must be a whole number of bars"):
+        load_strategy(f"{name}:Cold")
+
+
+def test_a_strategy_that_knows_what_is_wrong_says_it_in_its_own_words(modules: Path) -> None:
+    """Without a path of ours."""
+    with pytest.raises(ConfigurationError) as caught:
+        load_strategy("sma", {"fast": "60"})
+    assert str(caught.value) == "strategy sma cannot be made: sma needs 0 < fast < slow, not fast=60, slow=50"
+
+
+def test_a_constructor_that_exits_is_named(modules: Path) -> None:
+    """It does not take the process with it."""
+    (modules / "understudy_leaves.py").write_text(GOOD.replace('RuntimeError("no\\nsuch luck")', "SystemExit(3)"))
+    with pytest.raises(ConfigurationError, match="understudy_leaves:Odd cannot be made: SystemExit: 3"):
+        load_strategy("understudy_leaves:Odd")
+
+
 @pytest.mark.parametrize("name", SHIPPED)
 def test_every_shipped_strategy_loads_and_explains_itself(name: str) -> None:
     """By its short name, without options."""

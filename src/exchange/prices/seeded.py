@@ -71,6 +71,11 @@ class SeededSource:
         """The length of its bars in seconds."""
         return self._bar
 
+    def bar_seconds_of(self, contract: Contract) -> int:
+        """The same for every contract."""
+        del contract
+        return self._bar
+
     def instants(self) -> Iterator[Instant]:
         """Every instant, as long as asked. Beyond the session table: ConfigurationError."""
         return chain.from_iterable(self._chunks())

@@ -33,6 +33,10 @@ class PriceSource(Protocol):
         """The length of its bars in seconds; the shortest, where they differ."""
         ...
 
+    def bar_seconds_of(self, contract: Contract) -> int:
+        """The length of a contract's own bars in seconds."""
+        ...
+
     def instants(self) -> Iterator[Instant]:
         """Every instant from the source's beginning, in time order; each call begins anew."""
         ...
