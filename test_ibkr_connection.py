@@ -6,20 +6,11 @@ Exit codes: 0 connected as wanted, 3 no TWS (unless IBKR_BACKEND=simulated asks 
 import argparse
 import sys
 
-from src.brokers.command_line import DONE, NO_CONNECTION, mode_words, run_command
-from src.brokers.findings import Outcome
+from src.brokers.advice import cure, stale_address
+from src.brokers.command_line import DONE, NO_CONNECTION, masked, mode_words, run_command
+from src.brokers.findings import answering, nearest
 from src.brokers.ib_gateway import IBGatewayClient
-
-ADVICE = """\
-🔧 What to change:
-   1. Start TWS or IB Gateway, and log in to the paper account.
-   2. TWS: File > Global Configuration > API > Settings (Gateway: Configure > Settings > API > Settings):
-      tick "Enable ActiveX and Socket Clients", untick "Read-Only API", set the socket port (paper: TWS 7497,
-      Gateway 4002).
-   3. Under WSL, untick "Allow connections from localhost only" and add this machine's address (`hostname -I`) to
-      "Trusted IPs": the exact address, a range is not accepted. Or set networkingMode=mirrored in .wslconfig.
-   4. "No answer" means a firewall or a wrong address: let the port in, or name the host in IBKR_HOST_IP.
-   5. To trade on the simulator on purpose: IBKR_BACKEND=simulated."""
+from src.domain.market import Mode
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -46,24 +37,43 @@ def _check() -> int:
         fallen_back = client.health_check()["fallback_reason"] is not None
         verdict = "❌ CONNECTION FAILED: no TWS, and instead" if fallen_back else "✅ CONNECTION SUCCESSFUL!"
         print(f"{verdict} {mode_words(client.mode)}")
-        account = client.get_account_info()
-        print(f"✅ Account info retrieved: {account['account_id']}, buying power ${account['buying_power']:,.2f}")
-        for symbol in client.supported_symbols:
-            quote = client.get_quote(symbol)
-            print(f"   {symbol}: ${client.get_current_price(symbol):,.2f} ({quote['source']})")
-        print("✅ Market data test completed")
         if fallen_back:
             _explain(client)
-        return NO_CONNECTION if fallen_back else DONE
+            return NO_CONNECTION
+        _show(client)
+        return DONE
     finally:
         client.disconnect()
 
 
+def _show(client: IBGatewayClient) -> None:
+    account = client.get_account_info()
+    shown = account["account_id"] if client.mode is Mode.SIMULATED else masked(account["account_id"])
+    print(
+        f"✅ Account info retrieved: {shown}, net liquidation ${account['net_liquidation']:,.2f}, "
+        f"buying power ${account['buying_power']:,.2f}"
+    )
+    for symbol in client.supported_symbols:
+        quote = client.get_quote(symbol)
+        print(f"   {symbol}: ${client.get_current_price(symbol):,.2f} ({quote['source']})")
+    print("✅ Market data test completed. Nothing was ordered.")
+
+
 def _explain(client: IBGatewayClient) -> None:
+    """What was tried, one line each, then what to change, the one thing to do last."""
     print("🔎 What was tried:")
-    for attempt in client.health_check()["attempts"]:
-        print(f"   {attempt['host']}:{attempt['port']}: {Outcome(attempt['outcome']).words}")
-    print(ADVICE)
+    for attempt in client.attempts:
+        print(f"   {attempt.line}")
+    if (found := answering(client.attempts)) is not None:
+        named = next((each for each in client.attempts if each.is_named), found)
+        change = stale_address(named, found) if named is not found else ()
+    else:
+        change = cure(nearest(client.attempts))
+    change = change or ("This version does not trade on TWS yet; to simulate on purpose: IBKR_BACKEND=simulated",)
+    print("🔧 What to change (python -m src doctor says more):")
+    for line in change:
+        print(f"   {line}")
+    print(f"👉 {change[0]}.")
 
 
 if __name__ == "__main__":

@@ -9,11 +9,12 @@ from time import monotonic
 
 import pytest
 
-from src.brokers.findings import Finding, Outcome
+from src.brokers.findings import Outcome
 from src.brokers.opening import NO_TWS_BACKEND, NoBrokerError, Play, open_broker
 from src.domain.errors import ConfigurationError, LiveTradingRefusedError
 from src.domain.market import Mode
 from src.settings import Settings
+from tests.listeners import Handler, closing, http_server, listening, resetting, saying, silent, tws
 
 Address = tuple[str, int]
 
@@ -47,7 +48,8 @@ def test_without_tws_the_simulator_stands_in_with_one_warning(
     assert opening.broker.is_connected
     assert opening.broker.mode is Mode.SIMULATED
     assert opening.fallback_reason == "not_listening"
-    assert opening.attempts == (Finding(*quiet_address, Outcome.NOT_LISTENING),)
+    first = opening.attempts[0]
+    assert (first.host, first.port, first.outcome) == (*quiet_address, Outcome.NOT_LISTENING)
     [record] = [each for each in caplog.records if each.levelno >= logging.WARNING]
     host, port = quiet_address
     for part in (f"{host}:{port}", "invented", opening.broker.account_id, "python test_ibkr_connection.py"):
@@ -56,14 +58,80 @@ def test_without_tws_the_simulator_stands_in_with_one_warning(
     opening.broker.disconnect()
 
 
-def test_something_that_answers_is_named_rather_than_called_missing(
-    listening_address: Address, tmp_path: Path, caplog: pytest.LogCaptureFixture
+def test_a_tws_that_answers_is_named_rather_than_called_missing(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """TWS may well be there: it is this version that cannot talk to it."""
-    opening = open_broker(settings_for(listening_address, tmp_path), Play())
-    host, port = listening_address
+    """TWS is there: it is this version that cannot talk to it."""
+    with listening(tws()) as server:
+        opening = open_broker(settings_for(server.address, tmp_path), Play())
+    host, port = server.address
     assert opening.fallback_reason == NO_TWS_BACKEND
-    assert f"answers at {host}:{port}, but this version has no TWS backend yet" in caplog.text
+    assert f"TWS answers at {host}:{port}, but this version has no TWS backend yet" in caplog.text
+    opening.broker.disconnect()
+
+
+@pytest.mark.parametrize(
+    ("handler", "reason", "setting"),
+    [
+        (resetting, "closed_after_accept", "Trusted IPs"),
+        (closing, "closed_after_accept", "Trusted IPs"),
+        (silent, "silent", "TWS's screen"),
+        (saying(b"SSH-2.0\r\n"), "not_tws", "IBKR_PORT"),
+    ],
+)
+def test_somebody_who_does_not_let_us_in_is_simulated_and_the_setting_to_change_is_named(
+    handler: Handler, reason: str, setting: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The last warning says both; silence has the whole wait before it."""
+    begun = monotonic()
+    with listening(handler) as server:
+        opening = open_broker(settings_for(server.address, tmp_path, connect_timeout=0.4), Play())
+    assert monotonic() - begun < 3
+    assert (opening.broker.mode, opening.fallback_reason) == (Mode.SIMULATED, reason)
+    warning = [each for each in caplog.records if each.levelno >= logging.WARNING][-1].getMessage()
+    assert f"127.0.0.1:{server.address[1]}" in warning
+    assert setting in warning
+    assert "invented" in warning
+    opening.broker.disconnect()
+
+
+@pytest.mark.parametrize("fallback", ["auto", "ask", "never"])
+def test_a_stale_address_is_an_error_that_says_where_tws_answers(
+    fallback: str, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever set TWS up means to trade on it: nothing is simulated, and nobody is asked to."""
+    sit_at_terminal("y\n", monkeypatch)
+    with listening(tws()) as server:
+        settings = settings_for(("127.0.0.2", server.address[1]), tmp_path, fallback=fallback)
+        with pytest.raises(NoBrokerError) as caught:
+            open_broker(settings, Play())
+    message = str(caught.value)
+    assert f"127.0.0.2:{server.address[1]} (nothing listens" in message
+    assert f"TWS answers at 127.0.0.1:{server.address[1]}" in message
+    assert "IBKR_HOST_IP=127.0.0.1" in message
+    assert [each.outcome for each in caught.value.attempts][:2] == [Outcome.NOT_LISTENING, Outcome.OK]
+    assert not caplog.records
+
+
+def test_a_tws_that_is_too_old_is_an_error_and_not_simulated(tmp_path: Path) -> None:
+    """Whatever the policy says."""
+    with listening(tws(150)) as server, pytest.raises(NoBrokerError, match=r"version 150.*[Nn]othing is simulated"):
+        open_broker(settings_for(server.address, tmp_path), Play())
+
+
+def test_the_wait_for_a_silent_tws_is_the_connect_timeout(tmp_path: Path) -> None:
+    """`IBKR_CONNECT_TIMEOUT`, and no second one."""
+    begun = monotonic()
+    with listening(silent) as server, pytest.raises(NoBrokerError):
+        open_broker(settings_for(server.address, tmp_path, connect_timeout=0.8, fallback="never"), Play())
+    assert 0.5 <= monotonic() - begun < 2
+
+
+def test_a_web_server_is_no_tws(tmp_path: Path) -> None:
+    """It is named as such, and the simulator stands in."""
+    with http_server() as address:
+        opening = open_broker(settings_for(address, tmp_path, connect_timeout=0.4), Play())
+    assert opening.fallback_reason == "not_tws"
     opening.broker.disconnect()
 
 
@@ -108,7 +176,8 @@ def test_never_means_never(quiet_address: Address, tmp_path: Path, caplog: pytes
     """The error carries what was tried; nothing is simulated, nothing is warned of."""
     with pytest.raises(NoBrokerError, match="IBKR_FALLBACK=never") as caught:
         open_broker(settings_for(quiet_address, tmp_path, fallback="never"), Play())
-    assert caught.value.attempts == (Finding(*quiet_address, Outcome.NOT_LISTENING),)
+    first = caught.value.attempts[0]
+    assert (first.host, first.port, first.outcome) == (*quiet_address, Outcome.NOT_LISTENING)
     assert not caplog.records
 
 

@@ -1,0 +1,1 @@
+"""`python -m src doctor`: whether trading on TWS would work from here, and if not, what to change. Orders nothing."""

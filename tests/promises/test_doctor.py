@@ -1,0 +1,204 @@
+"""`python -m src doctor` as a person runs it: each neighbour has its finding, and the last line is what to do."""
+
+import json
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import ROOT, Address, Run
+from tests.listeners import Handler, http_server, listening, resetting, silent, tws
+
+CONNECTION = str(ROOT / "test_ibkr_connection.py")
+IDS = {
+    "ok", "too_old", "silent", "closed_after_accept", "not_tws", "listening", "filtered", "not_listening",
+    "unreachable", "unresolved", "not_allowed",
+}  # fmt: skip
+
+
+@contextmanager
+def nobody() -> Iterator[Address]:
+    import socket
+
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        yield taken.getsockname()
+
+
+@contextmanager
+def neighbour(kind: str) -> Iterator[Address]:
+    """Who is at the port."""
+    handlers: dict[str, Handler] = {"tws": tws(), "resetting": resetting, "silent": silent, "old": tws(140)}
+    if kind == "web":
+        with http_server() as address:
+            yield address
+    elif kind == "nobody":
+        with nobody() as address:
+            yield address
+    else:
+        with listening(handlers[kind]) as server:
+            yield server.address
+
+
+@pytest.fixture
+def doctor(run: Run) -> Run:
+    """Run the doctor against an address, with a short patience."""
+
+    def examine(address: Address, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        there = {"IBKR_HOST_IP": address[0], "IBKR_PORT": str(address[1]), "IBKR_CONNECT_TIMEOUT": "1"}
+        return run("-m", "src", "doctor", *arguments, cwd=ROOT, **{**there, **variables})
+
+    return examine
+
+
+def answer(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
+    [line] = done.stdout.splitlines()
+    report: dict[str, Any] = json.loads(line)
+    assert list(report) == ["ok", "mode", "findings"]
+    for each in report["findings"]:
+        assert list(each) == ["id", "status", "title", "detail", "fix"]
+        assert each["status"] in {"PASS", "WARN", "FAIL"}
+        assert each["status"] != "FAIL" or each["fix"]
+    assert report["ok"] is (done.returncode == 0)
+    assert "Traceback" not in done.stderr
+    return report
+
+
+@pytest.mark.parametrize(
+    ("kind", "finding", "status", "code", "cure"),
+    [
+        ("nobody", "not_listening", "FAIL", 3, "Start TWS"),
+        ("tws", "ok", "PASS", 1, ""),
+        ("resetting", "closed_after_accept", "FAIL", 3, "Trusted IPs"),
+        ("silent", "silent", "FAIL", 3, "dialog"),
+        ("web", "not_tws", "FAIL", 3, "IBKR_PORT"),
+        ("old", "too_old", "FAIL", 3, "current TWS"),
+    ],
+)
+def test_each_neighbour_has_its_finding_and_its_cure(
+    doctor: Run, kind: str, finding: str, status: str, code: int, cure: str
+) -> None:
+    """For a program."""
+    with neighbour(kind) as address:
+        done = doctor(address, "--json")
+    report = answer(done)
+    first = next(each for each in report["findings"] if each["id"] in IDS)
+    assert (first["id"], first["status"]) == (finding, status)
+    assert f"{address[0]}:{address[1]}" in first["title"]
+    assert cure in first["fix"]
+    assert (done.returncode, report["mode"]) == (code, "disconnected")
+
+
+@pytest.mark.parametrize(
+    ("kind", "last"),
+    [("nobody", "Start TWS"), ("resetting", "Trusted IPs"), ("silent", "dialog"), ("web", "IBKR_PORT")],
+)
+def test_the_one_thing_to_do_is_the_last_thing_read(doctor: Run, kind: str, last: str) -> None:
+    """For a person; the candidate stands on a line of its own."""
+    with neighbour(kind) as address:
+        done = doctor(address)
+    lines = done.stdout.splitlines()
+    assert lines[-1].startswith("👉 ")
+    assert last in lines[-1]
+    assert [line for line in lines if line.startswith(f"FAIL  {address[0]}:{address[1]}")]
+    assert "would not work" in done.stdout
+
+
+def test_what_tws_says_of_itself_is_shown_and_what_needs_a_backend_is_not_claimed(doctor: Run) -> None:
+    """Server version and clock by its greeting; the rest is said to be unchecked, and the exit is not 0."""
+    with neighbour("tws") as address:
+        done = doctor(address, "--json")
+    findings = {each["id"]: each for each in answer(done)["findings"]}
+    assert "server version 176" in findings["ok"]["title"]
+    assert "clock" in findings
+    for name in ("accounts", "read_only", "market_data", "quote"):
+        assert (findings[name]["status"], findings[name]["detail"]) == ("WARN", "not checked: needs the TWS backend")
+    assert done.returncode != 0
+
+
+def test_a_stale_address_says_where_tws_does_answer(doctor: Run) -> None:
+    """Document 004's Windows has another address today."""
+    with neighbour("tws") as (_, port):
+        done = doctor(("127.0.0.2", port))
+    assert done.returncode == 3
+    assert f"TWS answers at 127.0.0.1:{port}" in done.stdout.splitlines()[-1]
+
+
+def test_the_settings_are_shown_with_where_they_are_from_and_without_account_ids(doctor: Run) -> None:
+    """By the names under which they were written; credentials are not even looked at."""
+    with neighbour("nobody") as address:
+        done = doctor(address, IBKR_ACCOUNT_ID="DU9876543", IB_PASSWORD="hunter2", IBKR_CLIENT_ID="7")
+    assert f"IBKR_PORT={address[1]} (the environment)" in done.stdout
+    assert "client id of this check: 107" in done.stdout
+    assert "IBKR_ACCOUNT_ID=DU*****43" in done.stdout
+    for secret in ("DU9876543", "hunter2"):
+        assert secret not in done.stdout + done.stderr
+
+
+def test_wrong_settings_are_the_first_thing_to_put_right(doctor: Run) -> None:
+    """2, and nothing is looked for."""
+    with neighbour("nobody") as address:
+        done = doctor(address, "--json", IBKR_CLIENT_ID="one")
+    report = answer(done)
+    assert done.returncode == 2
+    assert "IBKR_CLIENT_ID" in report["findings"][0]["title"]
+    assert not {each["id"] for each in report["findings"]} & IDS
+
+
+def test_both_libraries_in_one_environment_are_found(doctor: Run, tmp_path: Path) -> None:
+    """As their installation leaves them: what a distribution says of itself."""
+    for name, version in (("ib_insync", "0.9.86"), ("ib_async", "2.1.0"), ("eventkit", "1"), ("aeventkit", "2")):
+        folder = tmp_path / "libraries" / f"{name}-{version}.dist-info"
+        folder.mkdir(parents=True)
+        (folder / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+    with neighbour("nobody") as address:
+        done = doctor(address, PYTHONPATH=str(tmp_path / "libraries"))
+    assert "FAIL  client library: ib_insync 0.9.86, ib_async 2.1.0 in one environment" in done.stdout
+    assert done.stdout.splitlines()[-1].startswith("👉 Make the environment anew")
+
+
+def test_on_the_simulator_by_name_tws_is_not_looked_for(doctor: Run) -> None:
+    """Trading would work, on invented prices, and the mode says so."""
+    with listening(tws()) as server:
+        done = doctor(server.address, "--json", IBKR_BACKEND="simulated")
+        assert server.connections == 0
+    assert (done.returncode, answer(done)["mode"]) == (0, "simulated")
+
+
+def test_the_doctor_leaves_nothing_behind(doctor: Run, tmp_path: Path) -> None:
+    """No state folder is made."""
+    with neighbour("nobody") as address:
+        doctor(address)
+    assert not (tmp_path / "state").exists()
+
+
+def test_wrong_use_is_two(doctor: Run) -> None:
+    """With the usage."""
+    with neighbour("nobody") as address:
+        done = doctor(address, "--cure-me")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "usage: python -m src doctor" in done.stderr
+
+
+def test_the_connection_check_names_the_setting_of_a_tws_that_does_not_let_us_in(run: Run) -> None:
+    """Document 004's "connection reset by peer": the candidates, then what to change, and 3."""
+    with neighbour("resetting") as (host, port):
+        done = run(CONNECTION, IBKR_HOST_IP=host, IBKR_PORT=str(port))
+    lines = done.stdout.splitlines()
+    assert done.returncode == 3
+    assert lines[0] == "🔌 IBKR WORKSTATION CONNECTION TEST"
+    assert f"   {host}:{port} (as set): the connection is accepted, and then closed" in lines
+    assert lines[-1].startswith("👉 In TWS")
+    assert "Trusted IPs" in lines[-1]
+
+
+def test_the_connection_check_does_not_simulate_for_a_stale_address(run: Run) -> None:
+    """TWS is there: the check says where."""
+    with neighbour("tws") as (_, port):
+        done = run(CONNECTION, IBKR_HOST_IP="127.0.0.2", IBKR_PORT=str(port))
+    assert done.returncode == 3
+    assert "SIMULATED" not in done.stdout + done.stderr
+    assert "IBKR_HOST_IP=127.0.0.1" in done.stdout.splitlines()[-1]
