@@ -1,0 +1,228 @@
+"""Historical bars as clients ask for them: bar sizes, durations and what to show, over the venue's history.
+
+A duration of days means trading days, the last one as far as it has come. Bids and asks of the past lie half a spread
+around the trades; a market that never closes has no hours but regular ones.
+"""
+
+import re
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Final, TypeVar
+
+from src.domain.errors import NoMarketDataError, UnknownContractError
+from src.domain.market import Bar, Contract
+from src.gateways.tws_server.refusals import NO_DATA, RefusedError, invalid
+from src.gateways.tws_server.times import midnight, new_york, trading_date
+from src.runtime.clock import NS
+from src.runtime.venue import Venue
+
+DAY: Final = 86_400
+_WEEK, _MONTH = 7 * DAY, 30 * DAY  # names, not lengths
+_UNITS: Final = {"sec": 1, "min": 60, "hour": 3600, "day": DAY, "week": _WEEK, "w": _WEEK, "month": _MONTH, "m": _MONTH}
+_SIZES: Final = frozenset(
+    [1, 5, 10, 15, 30]
+    + [60 * minutes for minutes in (1, 2, 3, 5, 10, 15, 20, 30)]
+    + [3600 * hours for hours in (1, 2, 3, 4, 8)]
+    + [DAY, _WEEK, _MONTH]
+)
+_TRADES: Final = frozenset({"TRADES", "ADJUSTED_LAST"})
+_QUOTES: Final = {"MIDPOINT": (0, 0), "BID": (-1, -1), "ASK": (1, 1), "BID_ASK": (-1, 1)}
+_TOO_MANY: Final = 50_000
+#: Sessions whose invented prices are made in one go: each takes some hundredths of a second.
+_LEAST_CHUNK: Final = 4
+_FINE: Final = 5
+_PREFIX: Final = "Historical Market Data Service error message:"
+
+
+_T = TypeVar("_T")
+#: Work in pieces, between which others have their turn; at the end its result.
+Steps = Generator[None, None, _T]
+
+
+def finished(steps: Steps[_T]) -> _T:
+    """Do all the pieces at once."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as done:
+            result: _T = done.value
+            return result
+
+
+@dataclass(frozen=True, slots=True)
+class PastBar:
+    """One row of a historical answer; volume, average and count are -1 where nothing traded is shown."""
+
+    start: int
+    end: int
+    open: float
+    high: float
+    low: float
+    close: float
+    volume: float
+    average: float
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A request for bars: their length in seconds (a name for weeks and months), and how far back, to `end`."""
+
+    size: int
+    number: int
+    unit: str
+    show: str
+    end: int | None  # None: now
+
+    @property
+    def is_daily(self) -> bool:
+        """Whether a bar is a day or more: its stamp is a date."""
+        return self.size >= DAY
+
+
+def parse(bar_size: str, duration: str, show: str, end: int | None) -> Question:
+    """Read a request; RefusedError 321 for what TWS knows nothing of."""
+    found = re.fullmatch(r"(\d+) ?([a-zA-Z]+)", bar_size.strip())
+    unit = found[2].lower() if found else ""
+    unit = unit[:-1] if len(unit) > 1 and unit.endswith("s") else unit
+    size = int(found[1]) * _UNITS.get(unit, 0) if found and len(found[1]) < 4 else 0
+    if size not in _SIZES:
+        raise invalid(f"Invalid bar size setting: {bar_size!r}", "bM")
+    period = re.fullmatch(r"(\d{1,6}) ?([SDWMY])", duration.strip().upper())
+    if period is None or not int(period[1]):
+        text = "Historical data query end date/time string or duration is invalid"
+        raise invalid(f"{text}: {duration!r}", "bM")
+    if show not in _TRADES and show not in _QUOTES:
+        raise invalid(f"Incorrect what to show: {show!r}", "bM")
+    return Question(size, int(period[1]), period[2], show, end)
+
+
+def answer(venue: Venue, contract: Contract, question: Question) -> Steps[list[PastBar]]:
+    """The bars asked for, oldest first, found a piece at a time; RefusedError 162 when there are none, or too many."""
+    now = venue.now()
+    end = now if question.end is None else min(question.end, now)
+    base = min(question.size, DAY)
+    daily = question.size >= DAY
+    if question.unit == "D":
+        bars = yield from _back_to(venue, contract, base, end, lambda found: len(_dates(found)) > question.number)
+    else:
+        start = _start(question, end)
+        bars = yield from _back_to(venue, contract, base, end, lambda found: found[0].start < start)
+    if end == now:
+        bars += _under_way(venue, contract, base, bars, now)
+    if question.unit == "D":
+        days = sorted(_dates(bars))[-question.number :]
+        bars = [bar for bar in bars if days and _date(bar) >= days[0]]
+    elif daily:
+        first = new_york(_start(question, end)).date()
+        bars = [bar for bar in bars if _date(bar) > first]
+    else:
+        bars = [bar for bar in bars if bar.start >= _start(question, end)]
+    if question.size > DAY:
+        bars = _merged(bars, _week if question.size == _WEEK else _month)
+    if not bars:
+        what = f"{contract.symbol}@{contract.exchange} {question.show}"
+        raise RefusedError(NO_DATA, f"{_PREFIX}HMDS query returned no data: {what}")
+    return [shown(venue, bar, question.show) for bar in bars]
+
+
+def shown(venue: Venue, bar: Bar, show: str) -> PastBar:
+    """A bar of trades, or of the quotes around it."""
+    if show in _TRADES:
+        average = round((bar.high + bar.low + bar.close) / 3, 4)
+        return PastBar(*bar[1:8], average, max(1, int(bar.volume // 100)))
+    quote = venue.quote_after(bar)
+    half = (quote.ask - quote.bid) / 2
+    low, high = (round(side * half, 4) for side in _QUOTES[show])
+    if show == "BID_ASK":  # the average bid opens, the average ask closes
+        middle = (bar.open + bar.close) / 2
+        prices = (middle + low, bar.high + high, bar.low + low, middle + high)
+    else:
+        prices = (bar.open + low, bar.high + low, bar.low + low, bar.close + low)
+    opening, top, bottom, closing = (round(price, 4) for price in prices)
+    return PastBar(bar.start, bar.end, opening, top, bottom, closing, -1, -1, -1)
+
+
+def _back_to(
+    venue: Venue, contract: Contract, size: int, end: int, is_enough: Callable[[list[Bar]], bool]
+) -> Steps[list[Bar]]:
+    """Complete bars to `end`, a piece at a time, until there are enough or no more."""
+    piece = max(DAY // size, _LEAST_CHUNK)
+    found: list[Bar] = []
+    cursor = end
+    try:
+        while True:
+            earlier = venue.bars(contract, size, piece, cursor)
+            found = [*earlier, *found]
+            if len(earlier) < piece or is_enough(found):
+                return found
+            if len(found) > _TOO_MANY:
+                raise RefusedError(NO_DATA, f"{_PREFIX}query cancelled: Time length exceed max.")
+            cursor = earlier[0].start
+            yield
+    except (NoMarketDataError, UnknownContractError) as error:
+        raise RefusedError(NO_DATA, f"{_PREFIX}HMDS query returned no data: {error}") from None
+
+
+def _under_way(venue: Venue, contract: Contract, size: int, complete: list[Bar], now: int) -> list[Bar]:
+    """The bar that is not complete yet, of the shorter ones that are."""
+    step = venue.bar_seconds if size > venue.bar_seconds else _FINE
+    since = complete[-1].end if complete else now - size * NS
+    if size <= step or now - since < step * NS:
+        return []
+    try:
+        shorter = [bar for bar in venue.bars(contract, step, size // step, now) if bar.start >= since]
+    except NoMarketDataError:  # nothing finer in these files
+        return []
+    if size < DAY:
+        bucket = now - now % (size * NS)
+        shorter = [bar for bar in shorter if bar.start >= bucket]
+    elif shorter:
+        shorter = [bar for bar in shorter if _date(bar) == _date(shorter[-1])]
+    return [_joined(shorter)] if shorter else []
+
+
+def _joined(bars: list[Bar]) -> Bar:
+    high, low = max(bar.high for bar in bars), min(bar.low for bar in bars)
+    volume = sum(bar.volume for bar in bars)
+    first, last = bars[0], bars[-1]
+    return Bar(first.contract, first.start, last.end, first.open, high, low, last.close, volume)
+
+
+def _start(question: Question, end: int) -> int:
+    """When a duration that is not in days begins."""
+    if question.unit == "S":
+        return end - question.number * NS
+    today = new_york(end).date()
+    if question.unit == "W":
+        first = today - timedelta(weeks=question.number)
+    else:
+        months = question.number * (12 if question.unit == "Y" else 1)
+        year, month = divmod(today.year * 12 + today.month - 1 - months, 12)
+        first = date(max(year, 1971), month + 1, min(today.day, 28))
+    return midnight(first)
+
+
+def _date(bar: Bar) -> date:
+    return trading_date(bar.start, bar.end)
+
+
+def _dates(bars: list[Bar]) -> set[date]:
+    return {_date(bar) for bar in bars}
+
+
+def _week(day: date) -> tuple[int, int]:
+    return day.isocalendar()[:2]
+
+
+def _month(day: date) -> tuple[int, int]:
+    return day.year, day.month
+
+
+def _merged(bars: list[Bar], period: Callable[[date], tuple[int, int]]) -> list[Bar]:
+    """Daily bars as weeks or months."""
+    groups: dict[tuple[int, int], list[Bar]] = {}
+    for bar in bars:
+        groups.setdefault(period(_date(bar)), []).append(bar)
+    return [_joined(group) for group in groups.values()]

@@ -1,0 +1,123 @@
+"""A client's order as the exchange's, and back. What the exchange cannot do is refused, never half done."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from decimal import Decimal
+from typing import Final
+
+from src.domain.errors import InvalidOrderError
+from src.domain.market import Contract
+from src.domain.orders import PRICE_DECIMALS, AccountId, Action, Order, OrderChange, OrderType, TimeInForce
+from src.domain.rejections import off_tick
+from src.gateways.tws_codec import PlaceOrder, WireOrder
+from src.gateways.tws_server.refusals import MISMATCH, UNSUPPORTED_TYPE, RefusedError, rejected
+
+_FLOAT_NOISE: Final = 9
+_TYPES: Final = {
+    "MKT": OrderType.MARKET,
+    "LMT": OrderType.LIMIT,
+    "STP": OrderType.STOP,
+    "STP LMT": OrderType.STOP_LIMIT,
+    "STPLMT": OrderType.STOP_LIMIT,
+}
+_ACTIONS: Final = {"BUY": Action.BUY, "SELL": Action.SELL, "SSHORT": Action.SELL}
+_TIFS: Final = {"": TimeInForce.DAY, **{each.value: each for each in TimeInForce}}
+#: What would change how an order trades, and is not simulated.
+_NOT_SIMULATED: Final[tuple[tuple[str, Callable[[WireOrder], object]], ...]] = (
+    ("algorithms", lambda order: order.algo_strategy),
+    ("conditions", lambda order: order.conditions),
+    ("hedges", lambda order: order.hedge_type),
+    ("all or none", lambda order: order.all_or_none),
+    ("a minimum quantity", lambda order: order.min_qty),
+    ("good after time", lambda order: order.good_after_time),
+    ("scale orders", lambda order: order.scale_price_increment),
+    ("adjusted orders", lambda order: order.adjusted_order_type not in ("", "None") and order.adjusted_order_type),
+    ("cash quantities", lambda order: order.cash_qty and not order.total_quantity),
+)
+
+
+def to_order(message: PlaceOrder, contract: Contract, account: AccountId) -> Order:
+    """The order that a client asks for; RefusedError."""
+    asked = message.order
+    kind, action, tif = _TYPES.get(asked.order_type), _ACTIONS.get(asked.action), _TIFS.get(asked.tif)
+    if kind is None:
+        text = f"Unsupported order type for this exchange and security type: {asked.order_type!r}"
+        raise RefusedError(UNSUPPORTED_TYPE, text)
+    if action is None:
+        raise rejected(f"Invalid side: {asked.action!r}")
+    if tif is None:
+        raise rejected(f"The time in force {asked.tif!r} is not simulated: DAY, GTC or IOC")
+    for name, is_asked in _NOT_SIMULATED:
+        if is_asked(asked):
+            raise rejected(f"The gateway does not simulate {name}")
+    try:
+        return Order(
+            contract,
+            action,
+            asked.total_quantity or Decimal(0),
+            kind,
+            limit_price=_price(asked.lmt_price) if kind.has_limit else None,
+            stop_price=_price(asked.aux_price) if kind.has_stop else None,
+            tif=tif,
+            outside_rth=asked.outside_rth,
+            account=account,
+            order_ref=asked.order_ref,
+            oca_group="" if asked.parent_id else asked.oca_group,  # a bracket's exits are a group already
+        )
+    except InvalidOrderError as error:
+        raise rejected(str(error)) from None
+
+
+def _price(asked: Decimal | None) -> Decimal | None:
+    """A price without the noise of a binary float; RefusedError 110 where it is finer than any price."""
+    if asked is None or not asked.is_finite():
+        return asked
+    price = round(asked, _FLOAT_NOISE)
+    if price != round(price, PRICE_DECIMALS):
+        refused = off_tick()
+        raise RefusedError(refused.code, refused.text)
+    return round(price, PRICE_DECIMALS)
+
+
+def to_change(order: Order, wanted: Order) -> OrderChange | None:
+    """What turns `order` into `wanted`; None when it already is. RefusedError 105 for what may not change."""
+    same = ("contract", "action", "order_type", "account")
+    if any(getattr(order, name) != getattr(wanted, name) for name in same):
+        raise RefusedError(MISMATCH, "Order being modified does not match original order.")
+    change = OrderChange(
+        quantity=_changed(order.quantity, wanted.quantity),
+        limit_price=_changed(order.limit_price, wanted.limit_price),
+        stop_price=_changed(order.stop_price, wanted.stop_price),
+    )
+    return None if change == OrderChange() else change
+
+
+def _changed(old: Decimal | None, new: Decimal | None) -> Decimal | None:
+    return new if new != old else None
+
+
+def echo(asked: WireOrder, order: Order) -> WireOrder:
+    """A client's order as the gateway has it now: what was asked, with what the exchange made of it."""
+    return replace(
+        asked,
+        total_quantity=order.quantity,
+        lmt_price=order.limit_price or Decimal(0),
+        aux_price=order.stop_price or Decimal(0),
+        tif=order.tif.value,
+        account=order.account,
+        clearing_intent=asked.clearing_intent or "IB",
+        adjusted_order_type="None",
+        what_if=False,
+    )
+
+
+def foreign(order: Order) -> WireOrder:
+    """An order that no client of the gateway has placed: the exchange's own, or another program's."""
+    asked = WireOrder(
+        action=order.action.value,
+        order_type=order.order_type.value,
+        oca_group=order.oca_group,
+        order_ref=order.order_ref,
+        outside_rth=order.outside_rth,
+    )
+    return echo(asked, order)

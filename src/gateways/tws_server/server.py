@@ -1,0 +1,284 @@
+"""The paper gateway: a TCP server that speaks TWS's socket protocol on a simulated market.
+
+One event loop owns everything: connections, requests and the market's time. The market is looked at when its next
+instant is due, or a command has been given; what it brings is told in the order in which it happened. A replay at
+full speed stands still until a client follows the market or has an order at work, and steps as fast as clients read.
+"""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable
+from typing import Final
+
+from src.domain.events import Event
+from src.exchange.prices import Instant
+from src.gateways.tws_codec import (
+    CurrentTime,
+    ManagedAccounts,
+    NextValidId,
+    ReqAccountUpdates,
+    ReqAccountUpdatesMulti,
+    ReqAllOpenOrders,
+    ReqCompletedOrders,
+    ReqCurrentTime,
+    ReqExecutions,
+    ReqManagedAccts,
+    ReqOpenOrders,
+    ReqPositions,
+    Request,
+    SetServerLogLevel,
+    StartApi,
+    UnsupportedRequest,
+)
+from src.gateways.tws_server.accounts import AccountDesk
+from src.gateways.tws_server.connection import Connection
+from src.gateways.tws_server.context import Context, Handlers
+from src.gateways.tws_server.contracts import ContractDesk
+from src.gateways.tws_server.depth import Depth
+from src.gateways.tws_server.history import History
+from src.gateways.tws_server.market_data import MarketData
+from src.gateways.tws_server.options import GatewayOptions
+from src.gateways.tws_server.order_questions import OrderQuestions
+from src.gateways.tws_server.orders import OrderDesk
+from src.gateways.tws_server.past_ticks import PastTicks
+from src.gateways.tws_server.profit import ProfitDesk
+from src.gateways.tws_server.refusals import CLIENT_ID_IN_USE, RefusedError
+from src.gateways.tws_server.streams import Streams
+from src.runtime.clock import NS
+from src.runtime.market import Market
+
+_log = logging.getLogger(__name__)
+#: What a client asks for when it connects: answered without latency, so that it is ready at once.
+_AT_ONCE: Final = frozenset(
+    {
+        ReqPositions, ReqOpenOrders, ReqCompletedOrders, ReqAccountUpdates, ReqAccountUpdatesMulti, ReqExecutions,
+        ReqManagedAccts, ReqAllOpenOrders, SetServerLogLevel,
+    }
+)  # fmt: skip
+_FARMS: Final = (
+    (2104, "Market data farm connection is OK:usfarm"),
+    (2106, "HMDS data farm connection is OK:ushmds"),
+    (2158, "Sec-def data farm connection is OK:secdefnj"),
+)
+_LONGEST_SLEEP: Final = 1.0
+_AFTER_TRADE: Final = 0.05
+_VALUES_SECONDS: Final = 180.0
+_PROFIT_SECONDS: Final = 1.0
+_KEPT_BARS_SECONDS: Final = 5.0
+_STEPS_AT_ONCE: Final = 16
+
+
+class Server:
+    """The gateway inside an event loop. `start` listens; `stop` ends every connection."""
+
+    def __init__(self, market: Market, options: GatewayOptions) -> None:
+        self.options = options
+        self.max_server_version, self.latency = options.max_server_version, options.latency
+        self.context = Context(market, options, self.deliver, self.wake)
+        self.orders = OrderDesk(self.context)
+        self.accounts = AccountDesk(self.context)
+        self.market_data = MarketData(self.context)
+        self.history = History(self.context)
+        self.profit = ProfitDesk(self.context)
+        self._streams = Streams(self.context, self.market_data)
+        self._depth = Depth(self.context, self.market_data)
+        self._followed = (self.market_data, self.history, self._streams, self._depth, self.profit)
+        self._takes_instants = (self.market_data, self._streams, self._depth)
+        own: Handlers = {ReqCurrentTime: self._time, SetServerLogLevel: lambda *_: None}
+        asked: list[Handlers] = [own, self.orders.handlers, OrderQuestions(self.context, self.orders).handlers]
+        asked += [ContractDesk(self.context).handlers, PastTicks(self.context).handlers, self.accounts.handlers]
+        asked += [part.handlers for part in self._followed]
+        self._handlers = {cls: handler for handlers in asked for cls, handler in handlers.items()}
+        self._news: deque[Event | Instant] = deque()
+        self._connections: set[Connection] = set()
+        self._listener: asyncio.Server | None = None
+        self._turn_at: asyncio.TimerHandle | asyncio.Handle | None = None
+        self._timers: list[asyncio.TimerHandle] = []
+        self._values_at: asyncio.TimerHandle | None = None
+        self.port = 0
+        market.venue.follow(self._news.extend, self._news.append)
+
+    # --- life ------------------------------------------------------------------------------------------------------
+
+    async def start(self) -> int:
+        """Listen; returns the port. OSError when it is taken."""
+        loop = asyncio.get_running_loop()
+        self._listener = await loop.create_server(lambda: Connection(self), self.options.host, self.options.port)
+        self.port = self._listener.sockets[0].getsockname()[1]
+        self._every(_VALUES_SECONDS, self.accounts.tell_values)
+        self._every(_PROFIT_SECONDS, self.profit.tell)
+        self._every(_KEPT_BARS_SECONDS, self.history.tell)
+        self.wake()
+        return self.port
+
+    async def stop(self) -> None:
+        """Close every connection and stop listening."""
+        if self._listener is not None:
+            self._listener.close()
+        for handle in (self._turn_at, self._values_at, *self._timers):
+            if handle is not None:
+                handle.cancel()
+        for connection in tuple(self._connections):
+            connection.close()
+        await asyncio.gather(*(connection.ended for connection in tuple(self._connections)))
+
+    def _every(self, seconds: float, tell: Callable[[], None]) -> None:
+        """Call `tell` again and again; a fault is logged and does not end it."""
+        loop = asyncio.get_running_loop()
+        place = len(self._timers)
+
+        def again() -> None:
+            self._timers[place] = loop.call_later(seconds, again)
+            try:
+                tell()
+            except Exception:  # noqa: BLE001  # the server outlives a fault
+                _log.exception("the gateway could not tell what it should every %g s", seconds)
+
+        self._timers.append(loop.call_later(seconds, again))
+
+    # --- clients ---------------------------------------------------------------------------------------------------
+
+    def now(self) -> int:
+        """Market time."""
+        return self.context.now()
+
+    def connected(self, connection: Connection) -> None:
+        """A socket was accepted."""
+        self._connections.add(connection)
+
+    def start_client(self, connection: Connection, message: StartApi) -> None:
+        """Greet a client, unless its id is taken."""
+        if connection.is_started:
+            return
+        if message.client_id in self.context.clients or message.client_id < 0:
+            text = f"Unable to connect as the client id {message.client_id} is already in use. Retry with a unique one."
+            connection.error(-1, CLIENT_ID_IN_USE, text)
+            connection.close()
+            return
+        connection.client_id = message.client_id
+        self.context.clients[message.client_id] = connection
+        connection.at_once(wanted=True)
+        connection.send(ManagedAccounts(",".join(self.context.accounts)))
+        connection.send(NextValidId(self.orders.next_id(message.client_id)))
+        for code, text in _FARMS:
+            connection.error(-1, code, text)
+        connection.at_once(wanted=False)
+
+    def receive(self, connection: Connection, message: Request) -> None:
+        """Answer a request."""
+        connection.at_once(wanted=type(message) in _AT_ONCE)
+        try:
+            handler = self._handlers.get(type(message))
+            if handler is not None:
+                handler(connection, message)
+            else:
+                _not_here(connection, message)
+        except RefusedError as refused:
+            connection.error(getattr(message, "req_id", -1), refused.code, refused.text)
+        finally:
+            connection.at_once(wanted=False)
+
+    def lost(self, connection: Connection) -> None:
+        """A client has gone; its orders stay."""
+        self._connections.discard(connection)
+        if self.context.clients.get(connection.client_id) is connection:
+            del self.context.clients[connection.client_id]
+        for part in (self.accounts, *self._followed):
+            part.forget(connection)
+
+    def _time(self, connection: Connection, message: ReqCurrentTime) -> None:
+        del message
+        connection.send(CurrentTime(self.now() // NS))
+
+    # --- the market ------------------------------------------------------------------------------------------------
+
+    def wake(self) -> None:
+        """Look at the market soon: a command was given, or somebody follows it now."""
+        self._look_in(0.0)
+
+    def look(self) -> None:
+        """Look at the market now: for a clock that a test has moved."""
+        self._advance()
+
+    def _look_in(self, seconds: float) -> None:
+        loop = asyncio.get_running_loop()
+        if self._turn_at is not None:
+            self._turn_at.cancel()
+        self._turn_at = loop.call_later(seconds, self._turn) if seconds > 0 else loop.call_soon(self._turn)
+
+    def _turn(self) -> None:
+        self._turn_at = None
+        try:
+            wait = self._advance()
+        except Exception:  # noqa: BLE001  # the server outlives a fault
+            _log.exception("the market could not go on")
+            wait = _LONGEST_SLEEP
+        if self._turn_at is None and wait is not None:
+            self._look_in(min(wait, _LONGEST_SLEEP))
+
+    def _advance(self) -> float | None:
+        """Bring the market up to its clock; returns the seconds to the next look, None when a client must ask first."""
+        venue = self.context.venue
+        if venue.waits_for_reader:
+            if any(connection.is_slow for connection in self._connections):
+                return 0.001
+            for _ in range(_STEPS_AT_ONCE):
+                if not self._is_wanted():
+                    return None
+                wait = venue.pump()
+                self.deliver()
+                if wait is None:
+                    return None
+            return 0.0
+        wait = venue.pump()
+        self.deliver()
+        return _LONGEST_SLEEP if wait is None else wait
+
+    def _is_wanted(self) -> bool:
+        """Whether a replay should go on: somebody follows it, or an order works."""
+        if not self.context.clients:
+            return False
+        if any(part.is_followed for part in self._followed):
+            return True
+        exchange = self.context.venue.exchange
+        return any(exchange.open_trades(account) for account in self.context.accounts)
+
+    def deliver(self) -> None:
+        """Tell what the market has brought, in the order in which it happened."""
+        while self._news:
+            news = self._news.popleft()
+            if isinstance(news, Instant):
+                for part in self._takes_instants:
+                    part.take(news)
+            else:
+                self.orders.take(news)
+                self.accounts.take(news)
+        if self.accounts.has_news and self._values_at is None:
+            self._values_at = asyncio.get_running_loop().call_later(_AFTER_TRADE, self._tell_values)
+
+    def _tell_values(self) -> None:
+        self._values_at = None
+        self.accounts.tell_values()
+        self.profit.tell()
+
+
+def _not_here(connection: Connection, message: Request) -> None:
+    """Never silence: clients wait for an answer under their request's id."""
+    if isinstance(message, UnsupportedRequest):
+        name, request_id = message.name, message.req_id
+    else:
+        name, request_id = type(message).__name__, getattr(message, "req_id", -1)
+    if not name.lower().startswith("cancel"):
+        code = _CODES.get(name, 321)
+        text = f"Error validating request.-'b0' : cause - {name} is not available on this gateway"
+        connection.error(request_id, code, text)
+
+
+_CODES: Final = {
+    "reqFundamentalData": 430,
+    "reqScannerSubscription": 162,
+    "reqScannerParameters": 162,
+    "calculateImpliedVolatility": 10091,
+    "calculateOptionPrice": 10091,
+}
