@@ -23,7 +23,9 @@ from src.exchange.prices import SeededSource
 from src.exchange.sessions import Sessions
 from src.exchange.units import units
 from src.runtime.clock import NS, ReplayClock
+from src.runtime.market import Market
 from src.runtime.venue import Venue
+from tests.conformance.tws_stage import StageClock, StagedBroker
 
 #: 2025-06-02, 15:00 UTC, a Monday.
 START: Final = 1_748_876_400 * NS
@@ -38,6 +40,7 @@ class Stage:
 
     broker: Broker
     pass_time: Callable[[int], None]
+    close: Callable[[], None]
 
     def price(self, contract: Contract, percent: int) -> Decimal:
         """A price on the tick, so many percent away from the market."""
@@ -79,7 +82,22 @@ def simulated(preset: Preset) -> Stage:
             venue.step()
 
     pass_time(2)
-    return Stage(SimulatedBroker(venue, account, tuple(each.details for each in _LISTINGS), preset.latency), pass_time)
+    broker = SimulatedBroker(venue, account, tuple(each.details for each in _LISTINGS), preset.latency)
+    return Stage(broker, pass_time, broker.disconnect)
+
+
+def over_the_socket(preset: Preset) -> Stage:
+    """The same exchange behind the paper gateway, reached by the TWS library that is installed."""
+    exchange = Exchange(
+        [Listed(each.contract, each.min_tick) for each in _LISTINGS], preset, Sessions.always(), fee_schedule("fixed")
+    )
+    exchange.open_account(AccountId("DUSIM01"), CASH)
+    clock = StageClock(START)
+    source = SeededSource(_LISTINGS, 7, Sessions.always(), START)
+    venue = Venue(exchange, source, clock, preset.fill_model)
+    broker = StagedBroker(Market(venue, _LISTINGS, Sessions.always(), preset.latency), clock)
+    broker.pass_time(2)
+    return Stage(broker, broker.pass_time, broker.close)
 
 
 def _realistic() -> Preset:
@@ -89,6 +107,8 @@ def _realistic() -> Preset:
 STAGES: Final[dict[str, Callable[[], Stage]]] = {
     "simulated, ideal": lambda: simulated(IDEAL),
     "simulated, realistic": lambda: simulated(_realistic()),
+    "tws, ideal": lambda: over_the_socket(IDEAL),
+    "tws, realistic": lambda: over_the_socket(_realistic()),
 }
 
 
@@ -97,7 +117,7 @@ def offstage(request: pytest.FixtureRequest) -> Iterator[Stage]:
     """A stage whose broker is not connected."""
     stage = STAGES[request.param]()
     yield stage
-    stage.broker.disconnect()
+    stage.close()
 
 
 @pytest.fixture

@@ -247,13 +247,17 @@ def test_closed_bars_come_together_and_in_time(stage: Stage) -> None:
 
 
 def test_larger_bars_can_be_asked_for(stage: Stage) -> None:
-    """Five minutes, of one contract only; the first one is whole, as history has it."""
+    """Five minutes, of one contract only; the first one is whole, as history has it.
+
+    But for the volume, which TWS counts differently in its real-time bars.
+    """
     with stage.broker.events(NVDA, bars=BarSize.MIN_5) as stream:
         event = read(stream, BarClosed)[-1]
     assert isinstance(event, BarClosed)
     [bar] = event.bars
     assert (bar.contract.symbol, bar.end - bar.start) == ("NVDA", 300_000_000_000)
-    assert stage.broker.bars(NVDA, BarSize.MIN_5, 1) == (bar,)
+    [past] = stage.broker.bars(NVDA, BarSize.MIN_5, 1)
+    assert past._replace(volume=bar.volume) == bar
 
 
 def test_a_stream_ends_when_the_broker_disconnects(stage: Stage) -> None:

@@ -1,0 +1,362 @@
+"""ib_insync or ib_async, whichever is installed: what is sent through it, what is read from it, and its defects.
+
+Everything here happens on the loop's thread, the import included: neither library is thread-safe, and both look up
+the thread's event loop. The library is the wire: it encodes, decodes and keeps its own objects up to date for those
+who ask for them by `facade.tws(fn)`; we take each message as it arrives, before the library makes anything of it.
+
+Defects worked around, each in one place; `tests/brokers/tws/test_library.py` fails when one goes away:
+
+- both: an error message on an order's id marks the library's Trade as cancelled (10349, 103, 161, ... while the order
+  lives), ib_async marks it `ValidationError`: we never read their Trades (`_reader`).
+- both: the throttle of 45 messages a second strands calls from foreign threads: off, ours stands before (`Wire`).
+- both: fills fetched after a reconnection, fills of unknown orders and corrections raise no event: `_reader` takes
+  execDetails itself.
+- both: an unset realized profit of a commission report becomes 0.0 in place: read before theirs does it (`_reader`).
+- both: a what-if answer ends (ib_insync) with TWS's first frame, which has no values: we take every frame (`_reader`).
+- both: a connection closed before it is ready is only told after the whole timeout: `conn.disconnected` is heard.
+- ib_async: error 321 leaves its request pending for ever: `_reader` ends it.
+- both: `connect` goes on when a request of the synchronisation was not answered: `connection.py` asks by itself.
+- both: the order's encoder writes an unset price as an empty field, NaN as `nan`: `Order` allows neither.
+"""
+
+# ruff: noqa: ANN401, C901, D102, N802, N803, ASYNC109, FBT003, PLR0913, PLR0917  # the library has its own names and ways
+import importlib
+import importlib.util
+import logging
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from decimal import Decimal
+from typing import Any, Final, Protocol
+
+from src.brokers.tws import convert
+from src.domain.account import OrderPreview
+from src.domain.errors import ConnectionFailedError, InvalidOrderError
+from src.domain.market import Contract
+from src.domain.orders import AccountId, CommissionReport, Order, OrderId, OrderStatus
+
+_log: Final = logging.getLogger(__name__)
+NAMES: Final = ("ib_insync", "ib_async")
+_HISTORY_NAMES: Final = {60: "1 min", 300: "5 mins", 900: "15 mins", 1800: "30 mins", 3600: "1 hour", 86400: "1 day"}
+
+
+class Inbox(Protocol):
+    """Who takes what TWS says, in the order in which it came; called on the loop's thread."""
+
+    def on_open_order(self, found: convert.OpenOrder) -> None: ...
+    def on_completed_order(self, found: convert.OpenOrder) -> None: ...
+    def on_order_status(self, report: convert.StatusReport) -> None: ...
+    def on_execution(self, executed: convert.Executed, request: int) -> None: ...
+    def on_commission(self, report: CommissionReport) -> None: ...
+    def on_preview(self, order_id: OrderId, preview: OrderPreview | None) -> None: ...
+    def on_position(self, account: AccountId, contract: Contract, quantity: Decimal, cost: Decimal) -> None: ...
+    def on_portfolio(self, row: convert.PortfolioRow) -> None: ...
+    def on_account_value(self, account: AccountId, tag: str, value: str, currency: str) -> None: ...
+    def on_account_time(self) -> None: ...
+    def on_account_summary(self, account: AccountId, tag: str, value: str, currency: str) -> None: ...
+    def on_pnl(self, values: tuple[Decimal | None, Decimal | None, Decimal | None]) -> None: ...
+    def on_price(self, request: int, tick: int, price: float, size: float) -> bool: ...
+    def on_size(self, request: int, tick: int, size: float) -> bool: ...
+    def on_data_type(self, request: int, data_type: int) -> bool: ...
+    def on_real_time_bar(self, request: int, start: int, prices: tuple[float, ...]) -> bool: ...
+    def on_error(self, request: int, code: int, text: str) -> None: ...
+    def on_packet(self) -> None: ...
+    def on_packet_end(self) -> None: ...
+    def on_closed(self, reason: str) -> None: ...
+
+
+class RequestFailedError(Exception):
+    """TWS answered a request with an error message."""
+
+    def __init__(self, code: int, text: str) -> None:
+        super().__init__(text)
+        self.code, self.text = code, text
+
+
+def choose(wanted: str) -> str:
+    """The library to use; ConnectionFailedError when there is none. Nothing is imported yet."""
+    found = [name for name in NAMES if importlib.util.find_spec(name) is not None]
+    if len(found) > 1:
+        _log.warning(
+            "ib_insync and ib_async are both installed, and overwrite each other's `eventkit`: "
+            "uninstall both, then install one"
+        )
+    if wanted != "auto":
+        found = [name for name in found if name == wanted]
+    if not found:
+        name = NAMES[0] if wanted == "auto" else wanted
+        raise ConnectionFailedError("library", f"{name} is not installed: run `make`, or activate .venv")
+    return found[0]
+
+
+class Wire:
+    """One connection of the library: messages out by methods, messages in to an `Inbox`. Make it on the loop."""
+
+    def __init__(self, name: str, inbox: Inbox) -> None:
+        self.name = name
+        try:
+            self.module: Any = importlib.import_module(name)
+            client = importlib.import_module(f"{name}.client")
+            wrapper = importlib.import_module(f"{name}.wrapper")
+        except ImportError as error:
+            raise ConnectionFailedError("library", f"{name} cannot be imported ({error}): reinstall it") from error
+        for part in ("ib", "client", "wrapper"):  # they log whole accounts and orders; we say what matters
+            logger = logging.getLogger(f"{name}.{part}")
+            if logger.level == logging.NOTSET:
+                logger.setLevel(logging.CRITICAL)
+        self._inbox = inbox
+        self._error: Any = wrapper.RequestError
+        self.ib: Any = self.module.IB()
+        defaults = {"defaults": self.ib.wrapper.defaults} if hasattr(self.ib.wrapper, "defaults") else {}
+        self.ib.wrapper = _reader(wrapper.Wrapper, inbox)(self.ib, **defaults)
+        self.ib.client = client.Client(self.ib.wrapper)
+        self.ib.client.apiEnd += self.ib.disconnectedEvent
+        self.ib.client.apiError += self._on_api_error
+        self.ib.client.conn.disconnected += inbox.on_closed
+        self.ib.client.MaxRequests = 0
+        self.ib.RaiseRequestErrors = True
+
+    def _on_api_error(self, text: str) -> None:
+        """The library gives up: a server that is too old, for one. What `open` raises is not told twice."""
+        if not text.startswith("API connection failed"):
+            self._inbox.on_closed(text)
+
+    @property
+    def version(self) -> str:
+        """The library and its version."""
+        return f"{self.name} {self.module.__version__}"
+
+    @property
+    def server_version(self) -> int:
+        """What both sides speak; 0 before the handshake."""
+        return int(self.ib.client.serverVersion())
+
+    @property
+    def accounts(self) -> tuple[str, ...]:
+        """The accounts that TWS manages."""
+        return tuple(self.ib.client.getAccounts())
+
+    @property
+    def messages_sent(self) -> int:
+        """How many messages have left, by whomever."""
+        return int(self.ib.client.conn.numMsgSent)
+
+    @property
+    def has_socket(self) -> bool:
+        """Whether TCP is connected."""
+        return bool(self.ib.client.conn.isConnected())
+
+    async def open(self, host: str, port: int, client_id: int, timeout: float) -> None:
+        """Connect, shake hands, and wait until TWS has sent the accounts and the next order id."""
+        self.ib.wrapper.clientId = client_id
+        await self.ib.client.connectAsync(host, port, client_id, timeout)
+        if client_id == 0:
+            self.ib.reqAutoOpenOrders(True)
+
+    def close(self) -> None:
+        """Close the socket, if there is one."""
+        with suppress(OSError, RuntimeError, AttributeError):  # a socket that its peer has reset already
+            self.ib.client.disconnect()
+
+    async def answer(self, request: Callable[[Any], Awaitable[Any]]) -> Any:
+        """Send one request through the library's IB object and wait; RequestFailedError when TWS sends an error."""
+        try:
+            return await request(self.ib)
+        except self._error as error:
+            raise RequestFailedError(error.code, error.message) from None
+
+    # --- what is sent, in our words ---------------------------------------------------------------------------------
+
+    def next_id(self) -> int:
+        """An id above every one seen: for an order or a request."""
+        return int(self.ib.client.getReqId())
+
+    def place(self, order_id: int, order: Order, *, transmit: bool = True, what_if: bool = False) -> None:
+        """Send a new order, or a changed one under its id."""
+        made = convert.order_to(self.module, order, transmit=transmit, what_if=what_if)
+        self.ib.client.placeOrder(order_id, convert.contract_to(self.module, order.contract), made)
+
+    def cancel(self, order_id: int) -> None:
+        """Send a cancel."""
+        self.ib.client.cancelOrder(order_id, "")
+
+    def subscribe_quotes(self, contract: Contract) -> int:
+        """Stream top of book and last; returns the request's id."""
+        request = self.next_id()
+        self.ib.client.reqMktData(request, convert.contract_to(self.module, contract), "", False, False, [])
+        return request
+
+    def subscribe_bars(self, contract: Contract) -> int:
+        """Stream five-second bars; returns the request's id."""
+        request = self.next_id()
+        wanted = convert.contract_to(self.module, contract)
+        self.ib.client.reqRealTimeBars(request, wanted, 5, "TRADES", False, [])
+        return request
+
+    def unsubscribe_bars(self, request: int) -> None:
+        """End a stream of bars."""
+        self.ib.client.cancelRealTimeBars(request)
+
+    def set_data_type(self, data_type: int) -> None:
+        """Live, frozen, delayed or delayed-frozen, for the subscriptions to come."""
+        self.ib.client.reqMarketDataType(data_type)
+
+    def subscribe_pnl(self, account: str) -> int:
+        """Stream the account's profit and loss; returns the request's id."""
+        request = self.next_id()
+        self.ib.client.reqPnL(request, account, "")
+        return request
+
+    async def history(self, contract: Contract, end: str, duration: str, seconds: int) -> list[Any]:
+        """Bars of regular hours, stamped by epoch seconds: those decode three times as fast."""
+        wanted = convert.contract_to(self.module, contract)
+        return list(
+            await self.answer(
+                lambda ib: ib.reqHistoricalDataAsync(
+                    wanted, end, duration, _HISTORY_NAMES[seconds], "TRADES", useRTH=True, formatDate=2, timeout=0
+                )
+            )
+        )
+
+    async def details(self, contract: Contract) -> list[Any]:
+        """Every contract that fits."""
+        wanted = convert.contract_to(self.module, contract)
+        return list(await self.answer(lambda ib: ib.reqContractDetailsAsync(wanted)) or [])
+
+    async def matching(self, pattern: str) -> list[Contract]:
+        """Contracts whose symbol or name begins so; () when TWS does not say within four seconds."""
+        found = await self.answer(lambda ib: ib.reqMatchingSymbolsAsync(pattern))
+        return [convert.contract_from(each.contract) for each in found or []]
+
+
+def _reader(base: Any, inbox: Inbox) -> Any:
+    """The library's reader of messages, extended: each one goes to the inbox first, then to the library."""
+
+    class Reader(base):  # type: ignore[misc]  # untyped
+        def openOrder(self, orderId: int, contract: Any, order: Any, orderState: Any) -> None:
+            if order.whatIf:
+                inbox.on_preview(OrderId(int(orderId)), convert.preview_from(orderState))
+                return
+            found = _readable(orderId, contract, order, orderState)
+            if found is not None:
+                inbox.on_open_order(found)
+            super().openOrder(orderId, contract, order, orderState)
+
+        def completedOrder(self, contract: Any, order: Any, orderState: Any) -> None:
+            order.totalQuantity = order.totalQuantity or getattr(order, "filledQuantity", 0)  # TWS clears it
+            found = _readable(order.orderId, contract, order, orderState)
+            if found is not None:
+                inbox.on_completed_order(found)
+            if "completedOrders" in self._results:  # theirs fails outside of a request
+                super().completedOrder(contract, order, orderState)
+
+        def orderStatus(
+            self,
+            orderId: int,
+            status: str,
+            filled: float,
+            remaining: float,
+            avgFillPrice: float,
+            permId: int,
+            parentId: int,
+            lastFillPrice: float,
+            clientId: int,
+            *rest: Any,
+        ) -> None:
+            known: OrderStatus | None = convert.status_from(status)
+            if known is None:
+                _log.warning("TWS has sent an order status that is not known: %r", status)
+            else:
+                inbox.on_order_status(
+                    convert.status_report_from(orderId, known, filled, avgFillPrice, permId, clientId)
+                )
+            super().orderStatus(
+                orderId, status, filled, remaining, avgFillPrice, permId, parentId, lastFillPrice, clientId, *rest
+            )
+
+        def execDetails(self, reqId: int, contract: Any, execution: Any) -> None:
+            inbox.on_execution(convert.executed_from(convert.contract_from(contract), execution), reqId)
+            super().execDetails(reqId, contract, execution)
+
+        def commissionReport(self, commissionReport: Any) -> None:
+            inbox.on_commission(convert.commission_from(commissionReport))
+            super().commissionReport(commissionReport)
+
+        def position(self, account: str, contract: Any, posSize: float, avgCost: float) -> None:
+            inbox.on_position(
+                AccountId(account), convert.contract_from(contract), convert.money(posSize), convert.money(avgCost)
+            )
+            super().position(account, contract, posSize, avgCost)
+
+        def updatePortfolio(self, contract: Any, *values: Any) -> None:
+            quantity, price, worth, cost, unrealized, realized = (convert.money(value) for value in values[:6])
+            inbox.on_portfolio(
+                convert.PortfolioRow(
+                    AccountId(values[6]), convert.contract_from(contract), quantity, cost, price, worth,
+                    unrealized, realized,
+                )
+            )  # fmt: skip
+            super().updatePortfolio(contract, *values)
+
+        def updateAccountValue(self, tag: str, val: str, currency: str, account: str) -> None:
+            inbox.on_account_value(AccountId(account), tag, val, currency)
+            super().updateAccountValue(tag, val, currency, account)
+
+        def updateAccountTime(self, timestamp: str) -> None:
+            inbox.on_account_time()
+            super().updateAccountTime(timestamp)
+
+        def accountSummary(self, reqId: int, account: str, tag: str, value: str, currency: str) -> None:
+            inbox.on_account_summary(AccountId(account), tag, value, currency)
+            super().accountSummary(reqId, account, tag, value, currency)
+
+        def pnl(self, reqId: int, dailyPnL: float, unrealizedPnL: float, realizedPnL: float) -> None:
+            inbox.on_pnl((convert.number(dailyPnL), convert.number(unrealizedPnL), convert.number(realizedPnL)))
+            super().pnl(reqId, dailyPnL, unrealizedPnL, realizedPnL)
+
+        def priceSizeTick(self, reqId: int, tickType: int, price: float, size: float) -> None:
+            if not inbox.on_price(reqId, tickType, price, size):
+                super().priceSizeTick(reqId, tickType, price, size)
+
+        def tickSize(self, reqId: int, tickType: int, size: float) -> None:
+            if not inbox.on_size(reqId, tickType, size):
+                super().tickSize(reqId, tickType, size)
+
+        def marketDataType(self, reqId: int, marketDataId: int) -> None:
+            if not inbox.on_data_type(reqId, marketDataId):
+                super().marketDataType(reqId, marketDataId)
+
+        def realtimeBar(self, reqId: int, time: int, *prices: Any) -> None:
+            if not inbox.on_real_time_bar(reqId, int(time), tuple(float(value) for value in prices[:5])):
+                super().realtimeBar(reqId, time, *prices)
+
+        def error(self, reqId: int, errorCode: int, errorString: str, *rest: Any) -> None:
+            if errorCode == 321 and reqId in self._futures:  # ib_async takes it for a warning
+                self._endReq(reqId, _request_error(base)(reqId, errorCode, errorString), success=False)
+            super().error(reqId, errorCode, errorString, *(rest or ("",)))
+            inbox.on_error(reqId, errorCode, errorString)
+
+        def connectionClosed(self) -> None:
+            super().connectionClosed()
+            inbox.on_closed("")
+
+        def tcpDataArrived(self) -> None:
+            inbox.on_packet()
+            super().tcpDataArrived()
+
+        def tcpDataProcessed(self) -> None:
+            super().tcpDataProcessed()
+            inbox.on_packet_end()
+
+    return Reader
+
+
+def _request_error(base: Any) -> Any:
+    return importlib.import_module(base.__module__).RequestError
+
+
+def _readable(order_id: int, contract: Any, order: Any, state: Any) -> convert.OpenOrder | None:
+    try:
+        return convert.open_order_from(order_id, contract, order, state)
+    except InvalidOrderError as error:  # another's, of fractions of a share for one
+        _log.info("an order that cannot be shown here: %s", error)
+        return None

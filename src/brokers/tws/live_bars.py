@@ -1,0 +1,231 @@
+"""Bars as they close, from TWS's five-second bars; from trades where those are refused. On the loop's thread only.
+
+All contracts' bars that end at one instant are told together, once every contract has come that far, or has been
+silent for a while. A listener's first bar has begun before it listened: history has it whole, or it is left out.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from src.domain.aggregation import BarAggregator
+from src.domain.errors import BrokerError
+from src.domain.events import BarClosed
+from src.domain.market import Bar, BarSize, Contract
+from src.runtime.clock import NS, monotonic
+
+_log: Final = logging.getLogger(__name__)
+_STEP: Final = 5 * NS
+#: Real seconds after which a bar that should have ended is told without the contracts that are silent.
+_PATIENCE: Final = 8.0
+_CHECK_SECONDS: Final = 1.0
+
+#: The closed bars of a contract and size: contract, size, count, end.
+Past = Callable[[Contract, BarSize, int, int], Awaitable[tuple[Bar, ...]]]
+
+
+@dataclass(slots=True, eq=False)
+class _Feed:
+    """One contract's five-second bars."""
+
+    contract: Contract
+    request: int
+    from_trades: bool = False
+    building: Bar | None = None  # from trades
+    volume: float = 0.0
+
+
+@dataclass(slots=True, eq=False)
+class BarListener:
+    """One reader's bars of a size."""
+
+    tell: Callable[[BarClosed], None]
+    contracts: tuple[Contract, ...]
+    size: BarSize
+    aggregators: dict[int, BarAggregator] = field(default_factory=dict)
+    reached: dict[int, int] = field(default_factory=dict)  # by con_id: the end of the last five seconds seen
+    heard: dict[int, float] = field(default_factory=dict)  # by con_id: when
+    ended: dict[int, list[Bar]] = field(default_factory=dict)  # by end
+    first: dict[int, int] = field(default_factory=dict)  # by con_id: the end of the bar that had begun before
+    asking: int = 0
+
+
+class LiveBars:
+    """The bars of one connection. `send` and `cancel` are the subscription's, `trades` asks for a contract's trades."""
+
+    def __init__(
+        self,
+        now: Callable[[], int],
+        send: Callable[[Contract], int],
+        cancel: Callable[[int], None],
+        trades: Callable[[Contract], None],
+        past: Past,
+    ) -> None:
+        self._now, self._send, self._cancel, self._trades, self._past = now, send, cancel, trades, past
+        self._feeds: dict[int, _Feed] = {}  # by con_id
+        self._by_request: dict[int, _Feed] = {}
+        self._listeners: list[BarListener] = []
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._timer: asyncio.TimerHandle | None = None
+
+    def knows(self, request: int) -> bool:
+        """Whether a request is one of these subscriptions."""
+        return request in self._by_request
+
+    def listen(self, listener: BarListener) -> None:
+        """Tell a reader the bars that close from now on."""
+        for contract in listener.contracts:
+            listener.aggregators[contract.con_id] = BarAggregator(listener.size.seconds)
+            listener.heard[contract.con_id] = monotonic()
+            self._subscribe(contract)
+        self._listeners.append(listener)
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(_CHECK_SECONDS, self._check)
+
+    def forget(self, listener: BarListener) -> None:
+        """The reader has left; so do subscriptions that nobody else needs."""
+        if listener in self._listeners:
+            self._listeners.remove(listener)
+        wanted = {contract.con_id for each in self._listeners for contract in each.contracts}
+        for con_id in [each for each in self._feeds if each not in wanted]:
+            feed = self._feeds.pop(con_id)
+            self._by_request.pop(feed.request, None)
+            if not feed.from_trades:
+                self._cancel(feed.request)
+
+    def _subscribe(self, contract: Contract) -> None:
+        if contract.con_id not in self._feeds:
+            feed = _Feed(contract, self._send(contract))
+            self._feeds[contract.con_id] = self._by_request[feed.request] = feed
+
+    def resubscribe(self) -> None:
+        """A new connection: ask for everything anew."""
+        self._by_request.clear()
+        feeds, self._feeds = self._feeds, {}
+        for feed in feeds.values():
+            self._subscribe(feed.contract)
+
+    def stop(self) -> None:
+        """Nobody is told anything any more."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        for task in self._tasks:
+            task.cancel()
+        self._feeds.clear()
+        self._by_request.clear()
+        self._listeners.clear()
+
+    # --- what TWS says ----------------------------------------------------------------------------------------------
+
+    def heard(self, request: int, code: int, text: str) -> None:
+        """Five-second bars are refused: build them from trades instead."""
+        feed = self._by_request.pop(request)
+        if not feed.from_trades:
+            _log.info(
+                "no real-time bars of %s (%s %s): they are built from its trades", feed.contract.symbol, code, text
+            )
+            feed.from_trades = True
+            self._trades(feed.contract)
+
+    def bar(self, request: int, start: int, prices: Sequence[float]) -> bool:
+        """A five-second bar, by epoch seconds; False when the request is not ours."""
+        feed = self._by_request.get(request)
+        if feed is None:
+            return False
+        begin = start * NS
+        open_, high, low, close, volume = prices
+        if 0 < low <= high:
+            self._take(Bar(feed.contract, begin, begin + _STEP, open_, high, low, close, max(volume, 0.0)))
+        return True
+
+    def trade(self, contract: Contract, price: float, size: float) -> None:
+        """A trade, for the contracts whose bars are built from them."""
+        feed = self._feeds.get(contract.con_id)
+        if feed is None or not feed.from_trades:
+            return
+        start = self._now() // _STEP * _STEP
+        bar = feed.building
+        if bar is not None and bar.start != start:
+            self._take(bar)
+            bar = None
+        if bar is None:
+            feed.building = Bar(contract, start, start + _STEP, price, price, price, price, size)
+        else:
+            feed.building = bar._replace(
+                high=max(bar.high, price), low=min(bar.low, price), close=price, volume=bar.volume + size
+            )
+
+    # ----------------------------------------------------------------------------------------------------------------
+
+    def _take(self, bar: Bar) -> None:
+        con_id = bar.contract.con_id
+        for listener in self._listeners:
+            aggregator = listener.aggregators.get(con_id)
+            if aggregator is None or bar.end <= listener.reached.get(con_id, 0):
+                continue
+            length = listener.size.seconds * NS
+            if con_id not in listener.reached and bar.start % length:
+                listener.first[con_id] = bar.start // length * length + length
+            listener.reached[con_id], listener.heard[con_id] = bar.end, monotonic()
+            for closed in aggregator.add(bar):
+                self._closed(listener, closed)
+            self._release(listener)
+
+    def _closed(self, listener: BarListener, bar: Bar) -> None:
+        con_id = bar.contract.con_id
+        if listener.first.pop(con_id, None) is None:
+            listener.ended.setdefault(bar.end, []).append(bar)
+            return
+        listener.asking += 1
+        task = asyncio.ensure_future(self._whole(listener, bar))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _whole(self, listener: BarListener, part: Bar) -> None:
+        """Put the bar that had begun before we listened in its place, whole, if history has it."""
+        try:
+            for bar in await self._past(part.contract, listener.size, 1, part.end):
+                if bar.end == part.end:
+                    listener.ended.setdefault(bar.end, []).append(bar)
+        except BrokerError as error:
+            _log.info("the first bar of %s was not seen whole and is left out: %s", part.contract.symbol, error)
+        finally:
+            listener.asking -= 1
+            self._release(listener)
+
+    def _release(self, listener: BarListener) -> None:
+        """Tell what has ended for every contract, oldest first."""
+        now = monotonic()
+        while listener.ended and not listener.asking:
+            end = min(listener.ended)
+            behind = [
+                contract.con_id
+                for contract in listener.contracts
+                if listener.reached.get(contract.con_id, 0) < end
+                and now - listener.heard.get(contract.con_id, 0.0) < _PATIENCE
+            ]
+            if behind:
+                return
+            order = {contract.con_id: index for index, contract in enumerate(listener.contracts)}
+            bars = sorted(listener.ended.pop(end), key=lambda bar: order[bar.contract.con_id])
+            listener.tell(BarClosed(tuple(bars)))
+
+    def _check(self) -> None:
+        """Every second: bars that nothing more will end."""
+        self._timer = asyncio.get_running_loop().call_later(_CHECK_SECONDS, self._check)
+        now, moment = monotonic(), self._now()
+        for feed in self._feeds.values():
+            if feed.building is not None and feed.building.end <= moment - NS:
+                bar, feed.building = feed.building, None
+                self._take(bar)
+        for listener in self._listeners:
+            for con_id, aggregator in listener.aggregators.items():
+                silent = now - listener.heard.get(con_id, now) > _PATIENCE
+                length = listener.size.seconds * NS
+                if silent and listener.reached.get(con_id, 0) // length < moment // length:
+                    for bar in aggregator.flush():
+                        self._closed(listener, bar)
+            self._release(listener)

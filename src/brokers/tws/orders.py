@@ -1,0 +1,383 @@
+"""Orders out, and the wait for what becomes of them. On the loop's thread only.
+
+An order is settled by what TWS says of its state. An error message ends a wait only together with a look at TWS's own
+lists; when nothing is heard in time, the outcome is unknown and nothing is sent again.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final, Protocol
+
+from src.brokers.tws.library import Wire
+from src.brokers.tws.order_book import OrderBook
+from src.brokers.tws.pacing import MessagePacer
+from src.domain.account import OrderPreview
+from src.domain.codes import Meaning, RequestKind, meaning
+from src.domain.errors import (
+    NotConnectedError,
+    OrderOutcomeUnknownError,
+    OrderRejectedError,
+    RequestTimeoutError,
+    UnknownOrderError,
+)
+from src.domain.events import Notice
+from src.domain.orders import Bracket, Order, OrderChange, OrderId, OrderStatus, Trade
+from src.domain.rejections import UNKNOWN_ORDER
+from src.runtime.clock import monotonic
+
+_log: Final = logging.getLogger(__name__)
+#: Seconds that an order's status may come after, or before, the message that explains it.
+_GRACE: Final = 0.3
+#: Changing what has ended (TWS code 104).
+_TOO_LATE: Final = 104
+#: Claims that end an order, if its state bears them out.
+_ENDS: Final = frozenset({Meaning.REJECTED, Meaning.CANCELLED, Meaning.UNKNOWN, Meaning.FAILED, Meaning.NO_CONTRACT})
+_TOLD: Final = frozenset(
+    {Meaning.HELD, Meaning.ORDER_INFO, Meaning.UNCHANGED, Meaning.CANCEL_REFUSED, Meaning.UNKNOWN, Meaning.PACING}
+)
+
+
+class Venue(Protocol):
+    """What orders need of the connection."""
+
+    @property
+    def wire(self) -> Wire:
+        """The open connection; NotConnectedError."""
+        ...
+
+    def check_can_trade(self) -> None:
+        """NotConnectedError or OrderRefusedError when no order can be sent now."""
+        ...
+
+    def finish(self) -> None:
+        """Show readers what has changed."""
+        ...
+
+    async def look(self) -> None:
+        """Ask for the open and completed orders and the executions."""
+        ...
+
+
+@dataclass(slots=True, eq=False)
+class _Wait:
+    """One request under way; `wake` is set by whatever is heard of it."""
+
+    kind: RequestKind
+    wake: asyncio.Event = field(default_factory=asyncio.Event)
+    claim: tuple[Meaning, int, str] | None = None
+    preview: OrderPreview | None = None
+    lost: bool = False
+
+
+class Orders:
+    """Places, changes and cancels orders over the connection of `venue`. `timeout` is seconds."""
+
+    def __init__(self, venue: Venue, book: OrderBook, pacer: MessagePacer, timeout: float) -> None:
+        self._venue, self._book, self._pacer, self._timeout = venue, book, pacer, timeout
+        self._waits: dict[OrderId, list[_Wait]] = {}
+        self._looks: set[asyncio.Task[None]] = set()
+
+    # --- what is heard ----------------------------------------------------------------------------------------------
+
+    def knows(self, order_id: OrderId) -> bool:
+        """Whether this id is an order of ours, or a preview under way."""
+        return order_id in self._waits or order_id in self._book.trades
+
+    def touched(self, order_ids: Sequence[OrderId]) -> None:
+        """Snapshots of these have changed."""
+        for order_id in order_ids:
+            for wait in self._waits.get(order_id, ()):
+                wait.wake.set()
+
+    def previewed(self, order_id: OrderId, preview: OrderPreview | None) -> None:
+        """A what-if answer; a real TWS sends one without values first, which is none."""
+        for wait in self._waits.get(order_id, ()):
+            if preview is not None:
+                wait.preview = preview
+                wait.wake.set()
+
+    def heard(self, order_id: OrderId, code: int, text: str, now: int) -> None:
+        """An error message on an order's id: a claim."""
+        waits = self._waits.get(order_id, [])
+        what = meaning(code, waits[-1].kind if waits else RequestKind.NONE)
+        if what in _ENDS:
+            self._book.claim(order_id, code, text)
+        for wait in waits:
+            if wait.claim is None or wait.claim[0] not in _ENDS:
+                wait.claim = (what, code, text)
+            wait.wake.set()
+        if what in _TOLD and order_id in self._book.trades:
+            self._book.events.append(Notice(now, code, text, self._book.account, order_id))
+        if not waits and what is Meaning.UNKNOWN:
+            _log.warning("order %s: TWS says %s %s; looking it up", order_id, code, text)
+            self._look_later()
+
+    def lost(self) -> None:
+        """The connection is gone."""
+        for waits in self._waits.values():
+            for wait in waits:
+                wait.lost = True
+                wait.wake.set()
+
+    def _look_later(self) -> None:
+        async def look() -> None:
+            await asyncio.sleep(_GRACE)
+            await self._venue.look()
+
+        task = asyncio.ensure_future(look())
+        self._looks.add(task)
+        task.add_done_callback(self._looked)
+
+    def _looked(self, task: "asyncio.Task[None]") -> None:
+        self._looks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _log.warning("the orders could not be looked up: %s", error)
+
+    # --- what is asked ----------------------------------------------------------------------------------------------
+
+    async def place(self, order: Order) -> Trade:
+        """Send an order; return once it is acknowledged."""
+        [trade] = await self._place([(order, None, True)])
+        return trade
+
+    async def place_bracket(self, bracket: Bracket) -> tuple[Trade, ...]:
+        """Send parent, target and stop; the last one releases all three. One refused takes the others with it."""
+        legs = [(bracket.parent, None, False), (bracket.take_profit, 0, False), (bracket.stop_loss, 0, True)]
+        return await self._place(legs)
+
+    async def _place(self, legs: Sequence[tuple[Order, int | None, bool]]) -> tuple[Trade, ...]:
+        """Send orders together: each with the place of its parent among them, and whether it releases those before."""
+        self._venue.check_can_trade()
+        deadline = monotonic() + self._timeout
+        await self._turn(deadline, len(legs))
+        self._venue.check_can_trade()
+        wire, ids, waits = self._venue.wire, list[OrderId](), list[_Wait]()
+        for order, parent, transmit in legs:
+            order_id = OrderId(wire.next_id())
+            own = order if parent is None else replace(order, parent_id=ids[parent])
+            self._book.expect(order_id, own)
+            self._venue.finish()
+            ids.append(order_id)
+            waits.append(self._begin(order_id, RequestKind.NEW))
+            try:
+                wire.place(order_id, own, transmit=transmit)
+            except ConnectionError:
+                self._book.forget(order_id)
+                self._end(ids, waits)
+                raise NotConnectedError("the connection is gone: the order was not sent") from None
+        try:
+            async with asyncio.timeout_at(asyncio.get_running_loop().time() + deadline - monotonic()):
+                for order_id, wait in zip(ids, waits, strict=True):
+                    await self._acknowledged(order_id, wait)
+        except TimeoutError:
+            raise _unknown(ids, f"TWS has not acknowledged it within {self._timeout:g} s") from None
+        except OrderRejectedError:
+            self._withdraw(ids)
+            raise
+        finally:
+            self._end(ids, waits)
+        return tuple(self._book.trades[order_id] for order_id in ids)
+
+    async def _acknowledged(self, order_id: OrderId, wait: _Wait) -> None:
+        """Return once an order is past PendingSubmit; OrderRejectedError when it is not taken."""
+        looked = False
+        while True:
+            wait.wake.clear()
+            trade = self._book.trades[order_id]
+            if trade.status is OrderStatus.INACTIVE or (trade.is_done and not trade.filled and _refused(wait)):
+                await self._explained(order_id, wait)
+                trade = self._book.trades[order_id]
+                reason = trade.reason or (wait.claim[2] if wait.claim else "") or "TWS gives no reason"
+                code = trade.code if trade.code is not None else wait.claim[1] if wait.claim else None
+                raise OrderRejectedError(f"order {order_id}: {reason}", reason=reason, code=code, order_id=order_id)
+            if trade.status is not OrderStatus.PENDING_SUBMIT:
+                return
+            if wait.lost:
+                raise _unknown([order_id], "the connection was lost before TWS acknowledged it")
+            if wait.claim is None or wait.claim[0] not in _ENDS or looked:
+                await wait.wake.wait()
+                continue
+            if await self._more(wait):
+                continue
+            looked = True
+            await self._venue.look()
+            self._venue.finish()
+            what, code, text = wait.claim
+            if self._book.trades[order_id].status is OrderStatus.PENDING_SUBMIT and what is not Meaning.UNKNOWN:
+                self._book.refuse(order_id, code, text)
+                self._venue.finish()
+
+    async def _explained(self, order_id: OrderId, wait: _Wait) -> None:
+        """Give the message that explains an end the time to come."""
+        if not self._book.trades[order_id].reason:
+            await self._more(wait)
+
+    @staticmethod
+    async def _more(wait: _Wait) -> bool:
+        """Whether anything more is heard within the grace."""
+        wait.wake.clear()
+        try:
+            await asyncio.wait_for(wait.wake.wait(), _GRACE)
+        except TimeoutError:
+            return False
+        return True
+
+    def _withdraw(self, ids: Sequence[OrderId]) -> None:
+        """Of orders that belong together one was refused: take back those that were not."""
+        for order_id in ids[: len(ids) if len(ids) > 1 else 0]:
+            if not self._book.trades[order_id].is_done:
+                try:
+                    self._venue.wire.cancel(order_id)
+                except (ConnectionError, NotConnectedError):
+                    _log.exception("order %s of a refused bracket could not be cancelled", order_id)
+
+    async def modify(self, order_id: OrderId, change: OrderChange) -> Trade:
+        """Send a changed order; return once TWS shows the change."""
+        self._venue.check_can_trade()
+        trade = self._own(order_id)
+        wanted = change.applied_to(trade.order)
+        if trade.is_done:
+            reason = f"order {order_id} is {trade.status} and cannot be changed"
+            raise OrderRejectedError(reason, reason=reason, code=_TOO_LATE, order_id=order_id)
+        if wanted == trade.order:
+            return trade
+
+        def made() -> bool:
+            now = self._book.trades[order_id]
+            shown = (now.order.quantity, now.order.limit_price, now.order.stop_price)
+            return shown == (wanted.quantity, wanted.limit_price, wanted.stop_price)
+
+        def send() -> None:
+            self._venue.wire.place(order_id, wanted)
+
+        claim = await self._request(order_id, RequestKind.MODIFY, send, made)
+        if claim is not None:
+            raise OrderRejectedError(
+                f"order {order_id} was not changed: {claim[2]}", reason=claim[2], code=claim[1], order_id=order_id
+            )
+        return self._book.trades[order_id]
+
+    async def cancel(self, order_id: OrderId) -> Trade:
+        """Send a cancel; return once the order has ended, or TWS has refused."""
+        trade = self._own(order_id)
+        if trade.is_done:
+            return trade
+        self._venue.check_can_trade()
+
+        def send() -> None:
+            self._venue.wire.cancel(order_id)
+
+        await self._request(order_id, RequestKind.CANCEL, send, lambda: False)
+        return self._book.trades[order_id]
+
+    async def _request(
+        self, order_id: OrderId, kind: RequestKind, send: Callable[[], None], made: Callable[[], bool]
+    ) -> tuple[Meaning, int, str] | None:
+        """Send a change or a cancel, and wait until it is made, the order has ended, or TWS has refused: the refusal.
+
+        OrderOutcomeUnknownError when none of it happens in time.
+        """
+        deadline = monotonic() + self._timeout
+        await self._turn(deadline, 1)
+        wait = self._begin(order_id, kind)
+        try:
+            try:
+                send()
+            except ConnectionError:
+                raise NotConnectedError(f"the connection is gone: the {kind} was not sent") from None
+            async with asyncio.timeout_at(asyncio.get_running_loop().time() + deadline - monotonic()):
+                while not (made() or self._book.trades[order_id].is_done):
+                    if wait.lost:
+                        raise _unknown([order_id], f"the connection was lost before TWS answered the {kind}")
+                    if wait.claim is not None and wait.claim[0] is Meaning.UNCHANGED:
+                        return wait.claim
+                    if wait.claim is not None and wait.claim[0] in (*_ENDS, Meaning.CANCEL_REFUSED):
+                        if await self._more(wait):
+                            continue
+                        await self._venue.look()
+                        self._venue.finish()
+                        return wait.claim if not made() else None
+                    await wait.wake.wait()
+                    wait.wake.clear()
+        except TimeoutError:
+            if kind is RequestKind.CANCEL and self._book.trades[order_id].status is OrderStatus.PENDING_CANCEL:
+                return None  # TWS has it, and waits for the exchange: the trade says so
+            raise _unknown([order_id], f"TWS has not confirmed the {kind} within {self._timeout:g} s") from None
+        finally:
+            self._end([order_id], [wait])
+        return None
+
+    async def preview(self, order: Order) -> OrderPreview:
+        """Ask what an order would do."""
+        self._venue.check_can_trade()
+        deadline = monotonic() + self._timeout
+        await self._turn(deadline, 1)
+        wire = self._venue.wire
+        order_id = OrderId(wire.next_id())
+        wait = self._begin(order_id, RequestKind.NEW)
+        try:
+            wire.place(order_id, order, what_if=True)
+            async with asyncio.timeout_at(asyncio.get_running_loop().time() + deadline - monotonic()):
+                while wait.preview is None:
+                    if wait.lost:
+                        raise NotConnectedError("the connection was lost before TWS answered the preview")
+                    if wait.claim is not None and wait.claim[0] in _ENDS:
+                        raise OrderRejectedError(wait.claim[2], reason=wait.claim[2], code=wait.claim[1])
+                    await wait.wake.wait()
+                    wait.wake.clear()
+        except ConnectionError:
+            raise NotConnectedError("the connection is gone: the preview was not sent") from None
+        except TimeoutError:
+            raise RequestTimeoutError(f"TWS has not answered the preview within {self._timeout:g} s") from None
+        finally:
+            self._end([order_id], [wait])
+        return wait.preview
+
+    # ----------------------------------------------------------------------------------------------------------------
+
+    def _own(self, order_id: OrderId) -> Trade:
+        trade = self._book.trades.get(order_id)
+        if trade is None:
+            raise UnknownOrderError(f"no order {order_id} of this client", code=UNKNOWN_ORDER)
+        return trade
+
+    async def _turn(self, deadline: float, messages: int) -> None:
+        """Wait for the right to send; RequestTimeoutError, nothing sent, when it does not come in time."""
+        await in_time(
+            self._pacer.turn(order=True, messages=messages), deadline - monotonic(), "IB's 50 messages a second"
+        )
+
+    def _begin(self, order_id: OrderId, kind: RequestKind) -> _Wait:
+        wait = _Wait(kind)
+        self._waits.setdefault(order_id, []).append(wait)
+        return wait
+
+    def _end(self, ids: Sequence[OrderId], waits: Sequence[_Wait]) -> None:
+        for order_id, wait in zip(ids, waits, strict=True):
+            left = self._waits.get(order_id, [])
+            if wait in left:
+                left.remove(wait)
+            if not left:
+                self._waits.pop(order_id, None)
+
+
+async def in_time(waiting: Awaitable[None], seconds: float, what: str) -> None:
+    """Wait at most so long; RequestTimeoutError names what was waited for."""
+    try:
+        await asyncio.wait_for(waiting, max(seconds, 0.001))
+    except TimeoutError:
+        raise RequestTimeoutError(f"nothing was sent: too many requests at once for {what}") from None
+
+
+def _refused(wait: _Wait) -> bool:
+    return wait.claim is not None and wait.claim[0] is Meaning.REJECTED
+
+
+def _unknown(ids: Sequence[OrderId], why: str) -> OrderOutcomeUnknownError:
+    names = ", ".join(map(str, ids))
+    return OrderOutcomeUnknownError(
+        f"order {names}: {why}. It may be working: look at the open orders, and at TWS's screen for a question, "
+        "before anything else is sent"
+    )
