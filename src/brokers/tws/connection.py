@@ -54,6 +54,8 @@ class Connection:
         self._failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._read_only = asyncio.Event()
         self._phase = "connect"
+        #: The perm ids of all open orders, as they were last listed.
+        self.listed: set[int] = set()
 
     @property
     def is_read_only(self) -> bool:
@@ -170,7 +172,7 @@ class Connection:
             "account summary": lambda ib: ib.reqAccountSummaryAsync(),
         }
         if not self._settings.read_only:
-            parts["open orders"] = _all_open_orders
+            parts["open orders"] = self._all_open_orders
             parts["completed orders"] = lambda ib: ib.reqCompletedOrdersAsync(False)  # noqa: FBT003
         await self._ask(parts, deadline)
         await self._ask({"executions": lambda ib: ib.reqExecutionsAsync()}, deadline)  # after all orders are in
@@ -181,7 +183,7 @@ class Connection:
         """Ask for orders and executions once more."""
         deadline = monotonic() + timeout
         parts: dict[str, Callable[[Any], Awaitable[Any]]] = {
-            "open orders": _all_open_orders,
+            "open orders": self._all_open_orders,
             "completed orders": lambda ib: ib.reqCompletedOrdersAsync(False),  # noqa: FBT003
         }
         await self._ask(parts, deadline)
@@ -220,14 +222,13 @@ class Connection:
                 task.cancel()
             await asyncio.gather(*tasks.values(), read_only, return_exceptions=True)
 
+    async def _all_open_orders(self, ib: Any) -> None:  # noqa: ANN401  # the library's
+        """Ours first, which binds them to this client, then everybody's."""
+        await ib.reqOpenOrdersAsync()
+        self.listed = {int(trade.order.permId) for trade in await ib.reqAllOpenOrdersAsync()}
+
     def _is_harmless(self, part: str) -> bool:
         return part == "account summary" or (self.is_read_only and part in _TRADING_PARTS)
-
-
-async def _all_open_orders(ib: Any) -> None:  # noqa: ANN401  # the library's
-    """Ours first, which binds them to this client, then everybody's."""
-    await ib.reqOpenOrdersAsync()
-    await ib.reqAllOpenOrdersAsync()
 
 
 def read_only_reason() -> str:

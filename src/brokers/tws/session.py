@@ -70,15 +70,15 @@ class Session:
         self._pnl_failure: NotSupportedError | None = None
         self._wanted: list[Contract] = []  # quotes to subscribe to once connected again
         self.book, self.account = OrderBook(now, self._events), AccountBook(now, self._events)
-        self.quotes = MarketData(now, self._events, lambda contract: self.wire.subscribe_quotes(contract))
+        self.quotes = MarketData(now, self._events, lambda contract: self.wire.subscribe_quotes(contract))  # noqa: PLW0108
         self.orders = Orders(self, self.book, self._pacer, settings.order_timeout)
         self._history = History(lambda: self.wire, now, self._pacer)
         self.live_bars = LiveBars(
             now,
-            lambda contract: self.wire.subscribe_bars(contract),
+            lambda contract: self.wire.subscribe_bars(contract),  # noqa: PLW0108  # another wire after each connection
             self._unsubscribe_bars,
             self.quotes.subscribe,
-            self._past,
+            self.history,
         )
         self.quotes.on_trade = self.live_bars.trade
         #: Read by other threads.
@@ -114,6 +114,7 @@ class Session:
             self.account.begin_listing()
             await connection.synchronise(account)
             self.account.end_listing()
+            self.book.forget_others_but(connection.listed)
             self._pnl_request, self._pnl_failure = wire.subscribe_pnl(account), None
         except BaseException:
             self._connection = self._wire = None
@@ -184,6 +185,8 @@ class Session:
             self._look = asyncio.ensure_future(self._connection.look(_LOOK_SECONDS))
         try:
             await asyncio.shield(self._look)
+            if self._connection is not None:
+                self.book.forget_others_but(self._connection.listed)
         except BrokerError as error:
             _log.warning("TWS's lists of orders could not be read: %s", error)
 
@@ -269,9 +272,6 @@ class Session:
     async def history(self, contract: Contract, size: BarSize, count: int, end: int | None) -> Bars:
         """Closed bars, oldest first."""
         return await self._history.bars(contract, size, count, end, self._settings.historical_data_timeout)
-
-    async def _past(self, contract: Contract, size: BarSize, count: int, end: int) -> Bars:
-        return await self.history(contract, size, count, end)
 
     def _unsubscribe_bars(self, request: int) -> None:
         if self._wire is not None:

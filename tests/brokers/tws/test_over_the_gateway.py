@@ -94,6 +94,10 @@ def test_a_second_client_sees_the_firsts_order_and_does_not_touch_it(gateway: Pa
     assert [trade.order_id for trade in broker.open_trades()] == [mine.order_id]
     other.disconnect()
     assert broker.trade(mine.order_id).status is OrderStatus.SUBMITTED
+    broker.cancel_order(mine.order_id)
+    other.connect()
+    assert [trade.order_id for trade in other.open_trades()] == [theirs.order_id]
+    other.disconnect()
 
 
 def test_one_account_has_one_position_for_both_clients(gateway: PaperGateway, broker: TwsBroker) -> None:
