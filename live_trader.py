@@ -9,22 +9,19 @@ once. Nothing heavy is imported before the options have been read.
 import argparse
 import json
 import logging
-import os
-import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from decimal import Decimal
-from math import inf, isfinite
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NoReturn
+from typing import TYPE_CHECKING, Final
 
 import src  # noqa: F401  # it looks at Python's version first
 
 if TYPE_CHECKING:
     from src.brokers.ib_gateway import IBGatewayClient
     from src.brokers.opening import Play
+    from src.console.signals import Signals
     from src.domain.market import Contract
     from src.settings import Settings
     from src.trading.plan import SessionPlan
@@ -36,7 +33,6 @@ _DEFAULT_MINUTES: Final = 30.0
 #: 2025-01-02 09:30 New York, the first open after the closes that invented prices set out from: where an invented
 #: session that runs faster than the day begins, so that equal runs are equal.
 _INVENTED_START: Final = 1_735_828_200_000_000_000
-_TIMEFRAMES: Final = ("1m", "5m", "15m", "30m", "1h", "1d")
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,12 +183,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _session(arguments: Sequence[str] | None) -> int:
-    wish = _parsed(arguments)
+    from src.console.session_options import parsed
+
+    wish = parsed(arguments)
     from src.brokers.command_line import prepare_streams, told
+    from src.console.signals import Signals
 
     real_time = not wish.replay and wish.speed == 1
     prepare_streams(verbose=real_time and not wish.quiet)
-    signals = _Signals()
+    signals = Signals()
     try:
         with signals:
             code = _run(wish, signals)
@@ -201,7 +200,7 @@ def _session(arguments: Sequence[str] | None) -> int:
     return code if signals.received is None else 128 + signals.received
 
 
-def _run(wish: argparse.Namespace, signals: "_Signals") -> int:
+def _run(wish: argparse.Namespace, signals: "Signals") -> int:
     from src.brokers.command_line import DONE, FAILED, NO_CONNECTION
     from src.brokers.opening import Play
     from src.runtime.heap import settle_heap
@@ -268,118 +267,12 @@ def _settings(wish: argparse.Namespace) -> "Settings":
     )
 
 
-class _Signals:
-    """Ctrl-C and SIGTERM: the first stops the session in good order, the second ends the process at once."""
-
-    def __init__(self) -> None:
-        self.received: int | None = None
-        self.stop: Callable[[], None] | None = None
-        self._before: dict[int, Any] = {}
-
-    def __enter__(self) -> None:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            self._before[number] = signal.signal(number, self._handle)
-
-    def __exit__(self, *_: object) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-
-    def _handle(self, number: int, _frame: object) -> None:
-        if self.received is not None:
-            os._exit(128 + number)
-        self.received = number
-        if self.stop is None:
-            raise KeyboardInterrupt
-        os.write(2, b"The session ends in good order; once more ends it at once.\n")  # safe wherever the signal struck
-        self.stop()
-
-
 def _progress_bar(minutes: float | None, *, shown: bool) -> "AbstractContextManager[Progress | None]":
     if not shown:
         return nullcontext()
     from src.trading.progress import progress_bar
 
     return progress_bar(minutes)
-
-
-class _Parser(argparse.ArgumentParser):
-    """Says in one line what is wrong, and exits with 2."""
-
-    def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: {message} (--help lists the options)\n")
-
-
-def _parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = _Parser(prog="live_trader.py", description="A trading session: on TWS, or on the simulated exchange.")
-    add = parser.add_argument
-    add("--duration", type=_minutes, metavar="MINUTES", help="market minutes (default 30; a replay ends with its data)")
-    add("--symbols", type=_symbols, nargs="+", action="extend", metavar="A", help="A B or A,B (in a replay: all)")
-    add("--timeframe", choices=_TIMEFRAMES, default="1m", help="length of a bar (default 1m)")
-    add("--strategy", metavar="NAME", help="sma, hold, or your own as package.module:ClassName")
-    add("--strategy-option", action="append", default=[], metavar="NAME=VALUE", help="may be repeated")
-    add("--quantity", type=_quantity, action="append", default=[], metavar="SYMBOL=N", help="shares (default 100)")
-    add("--initial-capital", metavar="DOLLARS", help="cash of a new simulated account")
-    add("--backend", choices=("auto", "tws", "simulated"))
-    add("--replay", type=Path, nargs="+", action="extend", default=[], metavar="FILE", help="price files or folders")
-    add("--speed", type=_speed, metavar="real|N|max", help="of a simulated market (default real; max in a replay)")
-    add("--preset", choices=("ideal", "realistic"), help="how the simulated exchange fills")
-    add("--fees", choices=("fixed", "commission", "none"), help="what the simulated exchange charges")
-    add("--seed", type=int, metavar="N", help="of invented prices")
-    add(
-        "--on-exit",
-        choices=("cancel", "keep", "flatten"),
-        help="working orders; flatten sells the session's shares too",
-    )
-    add("--flat-before-close", type=_minutes, metavar="MIN", help="sell the session's shares before each close")
-    add("--json", type=Path, metavar="FILE", help="write the summary there, too")
-    add("--quiet", action="store_true", help="no progress, and warnings only")
-    add("--config", type=Path, metavar="FILE", help="a YAML file with settings")
-    add("--require", choices=("tws",), help="exit with 3 rather than simulate")
-    wish = parser.parse_args(arguments)
-    wish.symbols = [symbol for group in wish.symbols or () for symbol in group]
-    wish.quantity = dict(wish.quantity)
-    if wish.speed is None:
-        wish.speed = inf if wish.replay else 1.0
-    real = "--backend tws" if wish.backend == "tws" else "--require tws" if wish.require else ""
-    if real and wish.replay:
-        parser.error(f"--replay trades on recorded prices, never on TWS: leave out {real}")
-    if real and wish.speed != 1:
-        parser.error(f"--speed: a real market runs at its own speed: leave it out, or leave out {real}")
-    if wish.json is not None and (wish.json.is_dir() or not wish.json.absolute().parent.is_dir()):
-        parser.error(f"--json: there is no folder to write {wish.json} into, or it is one itself")
-    return wish
-
-
-def _number(text: str) -> float:
-    try:
-        number = float(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"expected a number, not {text!r}") from None
-    if not (isfinite(number) and number > 0):
-        raise argparse.ArgumentTypeError(f"expected a number above zero, not {text!r}")
-    return number
-
-
-def _minutes(text: str) -> float:
-    return _number(text)
-
-
-def _speed(text: str) -> float:
-    return {"real": 1.0, "max": inf}.get(text.lower()) or _number(text)
-
-
-def _symbols(text: str) -> list[str]:
-    symbols = [symbol.strip().upper() for symbol in text.split(",") if symbol.strip()]
-    if not symbols:
-        raise argparse.ArgumentTypeError("expected symbols, as in --symbols NVDA,MSFT")
-    return symbols
-
-
-def _quantity(text: str) -> tuple[str, Decimal]:
-    symbol, _, number = text.partition("=")
-    if not symbol.strip() or not number.strip().isdecimal() or not int(number) > 0:
-        raise argparse.ArgumentTypeError(f"expected SYMBOL=N with N whole shares above zero, not {text!r}")
-    return symbol.strip().upper(), Decimal(int(number))
 
 
 if __name__ == "__main__":
