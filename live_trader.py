@@ -10,8 +10,8 @@ import argparse
 import json
 import logging
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final
@@ -24,9 +24,10 @@ if TYPE_CHECKING:
     from src.console.signals import Signals
     from src.domain.market import Contract
     from src.settings import Settings
+    from src.trading.observer import Observer
     from src.trading.plan import SessionPlan
     from src.trading.summary import SessionSummary
-    from src.trading.trader import Progress, Trader
+    from src.trading.trader import Trader
 
 _log = logging.getLogger(__name__)
 _DEFAULT_MINUTES: Final = 30.0
@@ -45,7 +46,7 @@ class SessionOptions:
     strategy_options: Mapping[str, str] = field(default_factory=dict)
     quantities: Mapping[str, Decimal] = field(default_factory=dict)
     flat_before_close: float | None = None
-    progress: "Progress | None" = None
+    observers: "tuple[Observer, ...]" = ()
 
 
 class LiveAITrader:
@@ -84,7 +85,7 @@ class LiveAITrader:
             return False
         self._refuse_other_speeds()
         self.cash = self.ib_client.get_account_info().get("available_funds", self.cash)
-        trader = Trader(self.ib_client.broker, strategy, self._plan(duration_minutes), self._options.progress)
+        trader = Trader(self.ib_client.broker, strategy, self._plan(duration_minutes), self._options.observers)
         self._trader = trader
         if self._stopped:
             trader.stop()
@@ -218,7 +219,7 @@ def _run(wish: argparse.Namespace, signals: "Signals") -> int:
         persistent=real_time,
     )
     minutes = wish.duration if wish.duration is not None or wish.replay else _DEFAULT_MINUTES
-    with _progress_bar(minutes, shown=sys.stderr.isatty() and not wish.quiet) as progress:
+    with _progress_bar(minutes, shown=sys.stderr.isatty() and not wish.quiet) as observers:
         trader = LiveAITrader(
             SessionOptions(
                 settings=settings,
@@ -227,7 +228,7 @@ def _run(wish: argparse.Namespace, signals: "Signals") -> int:
                 strategy_options=parse_options(wish.strategy_option),
                 quantities=wish.quantity,
                 flat_before_close=wish.flat_before_close,
-                progress=progress,
+                observers=observers,
             )
         )
         signals.stop = trader.stop
@@ -267,12 +268,15 @@ def _settings(wish: argparse.Namespace) -> "Settings":
     )
 
 
-def _progress_bar(minutes: float | None, *, shown: bool) -> "AbstractContextManager[Progress | None]":
+@contextmanager
+def _progress_bar(minutes: float | None, *, shown: bool) -> "Iterator[tuple[Observer, ...]]":
     if not shown:
-        return nullcontext()
-    from src.trading.progress import progress_bar
+        yield ()
+        return
+    from src.console.progress import ProgressBar
 
-    return progress_bar(minutes)
+    with ProgressBar(minutes) as bar:
+        yield (bar,)
 
 
 if __name__ == "__main__":

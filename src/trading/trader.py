@@ -33,6 +33,7 @@ from src.runtime.clock import NS, iso, monotonic, to_datetime
 from src.trading.equity import Equity
 from src.trading.history import bars_before, never_decided
 from src.trading.mistakes import MISTAKES, Explanations, Repeated, checked_orders, trace_outside
+from src.trading.observer import Observer, Observers
 from src.trading.plan import SessionPlan
 from src.trading.portfolio import Portfolio
 from src.trading.strategy import Strategy
@@ -40,12 +41,8 @@ from src.trading.summary import SessionSummary
 
 _log = logging.getLogger(__name__)
 
-#: Told now and then: market time, and bars so far.
-Progress = Callable[[int, int], None]
-
 _POLL: Final = 0.25  # real seconds without an event after which stop and deadline are looked at
 _PATIENCE: Final = 70.0  # real seconds to wait for the fills of a flattening
-_BARS_PER_REPORT: Final = 2_000
 _LOUD_REJECTIONS: Final = 10
 _LOUD_LIQUIDATIONS: Final = 3
 _REFUSALS: Final = (OrderRejectedError, InvalidOrderError, NoMarketDataError, NotSupportedError)
@@ -54,14 +51,17 @@ _REFUSALS: Final = (OrderRejectedError, InvalidOrderError, NoMarketDataError, No
 class Trader:
     """Runs one session. `portfolio`, `rejected`, `liquidated` and `failure` tell more than the summary does."""
 
-    def __init__(self, broker: Broker, strategy: Strategy, plan: SessionPlan, progress: Progress | None = None) -> None:
+    def __init__(
+        self, broker: Broker, strategy: Strategy, plan: SessionPlan, observers: Sequence[Observer] = ()
+    ) -> None:
         self.portfolio = Portfolio(plan.quantities)
         self._rejections = Repeated(_log, "rejections", _LOUD_REJECTIONS)
         self._liquidations = Repeated(_log, "liquidations", _LOUD_LIQUIDATIONS)
         self.failure: BaseException | None = None
         #: By symbol, the bars seen where they were too few for a first decision.
         self.undecided: dict[str, int] = {}
-        self._broker, self._strategy, self._plan, self._progress = broker, strategy, plan, progress
+        self._broker, self._strategy, self._plan = broker, strategy, plan
+        self._observers = Observers(observers)
         self._account = AccountId("")
         self._contracts: dict[str, Contract] = {}
         self._prefix = f"{plan.session}-"
@@ -115,6 +115,7 @@ class Trader:
             finally:
                 seconds = monotonic() - began
                 self._finish(stream)
+        self._observers.tell(lambda observer: observer.ended(self.failure))
         if self._lacks_history:
             contracts = self._contracts.values()
             self.undecided = never_decided(broker, contracts, plan.timeframe, self._strategy.warm_up)
@@ -156,8 +157,8 @@ class Trader:
 
     def _trade(self, stream: EventStream) -> None:
         """Read events until something ends the session. Per bar this makes nothing and logs nothing."""
-        next_event, hear, decide, equity, progress = stream.next, self._hear, self._decide, self._equity, self._progress
-        seen_until, deadline, report_at = self._seen_until, self._deadline, 0
+        next_event, hear, decide, equity = stream.next, self._hear, self._decide, self._equity
+        seen_until, deadline, observers = self._seen_until, self._deadline, self._observers
         while not self._stopping:
             event = next_event(_POLL)
             if type(event) is not BarClosed:
@@ -175,11 +176,10 @@ class Trader:
             if instant >= self._flat_at:
                 self._near_close(instant)
             decide(bars)
+            if observers:
+                self._show(bars)
             if instant >= deadline:
                 break
-            if progress is not None and self._bars >= report_at:
-                report_at = self._bars + _BARS_PER_REPORT
-                progress(instant, self._bars)
 
     def _decide(self, bars: Sequence[Bar]) -> None:
         """Ask the strategy about each bar of an instant, and send what it wants."""
@@ -202,9 +202,12 @@ class Trader:
         """Whether the session has come to its end, now that no event came."""
         if stream.ended or self._broker.now() >= self._deadline:
             return True
-        if self._progress is not None:
-            self._progress(self._broker.now(), self._bars)
+        self._observers.tell(lambda observer: observer.idle())
         return False
+
+    def _show(self, bars: Sequence[Bar]) -> None:
+        value = self._equity.value
+        self._observers.tell(lambda observer: observer.bars(bars, value))
 
     def _fail(self, message: str, error: BaseException, trace: TracebackType | None = None) -> None:
         self.failure = error
@@ -226,6 +229,8 @@ class Trader:
         reference = f"{self._prefix}{self.portfolio.totals.orders + 1}"
         order = order.addressed(contract, self._account, reference)
         self.portfolio.sent(order)
+        if self._observers:
+            self._observers.tell(lambda observer: observer.sent(order))
         try:
             trade = self._broker.place_order(order)
         except _REFUSALS as error:
@@ -236,6 +241,7 @@ class Trader:
 
     def _count_rejection(self, order: Order, reason: str) -> None:
         self._rejections.warn("rejected: %s %s %s: %s", order.action, order.quantity, order.contract.symbol, reason)
+        self._observers.tell(lambda observer: observer.refused(order, reason))
 
     # Events in.
 
@@ -243,6 +249,8 @@ class Trader:
         hearer = self._hearers.get(type(event))
         if hearer is not None:
             hearer(event)
+        if self._observers:
+            self._observers.tell(lambda observer: observer.heard(event))
 
     def _charged(self, event: CommissionCharged) -> None:
         if self.portfolio.charged(event.report):

@@ -277,12 +277,3 @@ def test_a_liquidation_takes_own_shares_with_it(market: Market) -> None:
     assert broker.fills()[-1].execution.liquidation
     assert trader.liquidated == 1
     assert trader.portfolio.positions == {s.contract.symbol: s.quantity for s in broker.positions() if s.quantity}
-
-
-def test_progress_is_told_with_market_time_and_bars(market: Market) -> None:
-    """At the first instant, and every few thousand bars."""
-    told: list[tuple[int, int]] = []
-    broker = market(MSFT=[10.0] * 300, AAPL=[10.0] * 300)
-    start = broker.now()
-    Trader(broker, Scripted(nothing), plan("MSFT", "AAPL"), lambda moment, bars: told.append((moment, bars))).run()
-    assert told == [(start + MINUTE, 2)]

@@ -1,0 +1,56 @@
+"""Who looks at a session while it goes: a screen, a page, a recording, metrics. They see, and decide nothing.
+
+Everything is told on the session's own thread, so an observer is quick and never blocks. One that raises is told of
+once and left out from then on: nobody who watches can end a session, or hold it up a second time.
+"""
+
+import logging
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from src.domain.events import Event
+from src.domain.market import Bar
+from src.domain.orders import Order
+
+_log: Final = logging.getLogger(__name__)
+
+
+class Observer:
+    """Sees a session as it goes; a watcher overrides what it wants to see."""
+
+    def heard(self, event: Event) -> None:
+        """The broker has told something, bars excepted."""
+
+    def bars(self, bars: Sequence[Bar], equity: float) -> None:
+        """The bars of one instant have been decided on; `equity` is in dollars, marked at their closes."""
+
+    def sent(self, order: Order) -> None:
+        """An order is about to leave."""
+
+    def refused(self, order: Order, reason: str) -> None:
+        """An order was not accepted, by the venue or by a limit of ours."""
+
+    def idle(self) -> None:
+        """Nothing has come for a moment (a quarter of a second at most); the session waits."""
+
+    def ended(self, failure: BaseException | None) -> None:
+        """The session is over, and what it leaves is in order as far as it could be."""
+
+
+class Observers:
+    """Several as one. Falsy when there is none, so that a session nobody watches does not even ask."""
+
+    def __init__(self, observers: Sequence[Observer] = ()) -> None:
+        self._observers = list(observers)
+
+    def __bool__(self) -> bool:
+        return bool(self._observers)
+
+    def tell(self, what: Callable[[Observer], None]) -> None:
+        """Tell each of them; who fails is not told again."""
+        for observer in tuple(self._observers):
+            try:
+                what(observer)
+            except Exception:  # noqa: BLE001  # whatever it is, it is the watcher's, not the session's
+                self._observers.remove(observer)
+                _log.exception("%s failed and watches no longer; the session goes on", type(observer).__name__)
