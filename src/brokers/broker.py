@@ -85,6 +85,10 @@ class Broker(Protocol):
         """Return the latest quote; NoMarketDataError rather than 0, NaN or -1."""
         ...
 
+    def latest_quote(self, contract: Contract) -> Quote | None:
+        """Return the newest quote that has come, None when there is none: for who looks on. Never waits, never asks."""
+        ...
+
     def bars(self, contract: Contract, size: BarSize, count: int, *, end: datetime | None = None) -> Bars:
         """Up to `count` closed bars, oldest first, that ended by `end` (default: now)."""
         ...

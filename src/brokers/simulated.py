@@ -10,6 +10,7 @@ from src.brokers.broker import Bars, BrokerHealth
 from src.domain.account import AccountPnL, AccountSummary, OrderPreview, Position
 from src.domain.errors import (
     InvalidOrderError,
+    NoMarketDataError,
     NotConnectedError,
     OrderRejectedError,
     UnknownContractError,
@@ -158,6 +159,13 @@ class SimulatedBroker:
         """The market as it stands; `source` is simulated."""
         self._check_connected()
         return self._venue.quote(self.qualify(contract))
+
+    def latest_quote(self, contract: Contract) -> Quote | None:
+        """The market as it stands; None where there is none."""
+        try:
+            return self.quote(contract)
+        except (NoMarketDataError, NotConnectedError, UnknownContractError):
+            return None
 
     def bars(self, contract: Contract, size: BarSize, count: int, *, end: datetime | None = None) -> Bars:
         """Up to `count` closed bars, oldest first."""

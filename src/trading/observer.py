@@ -5,18 +5,60 @@ once and left out from then on: nobody who watches can end a session, or hold it
 """
 
 import logging
-from collections.abc import Callable, Sequence
-from typing import Final
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final, Protocol
 
 from src.domain.events import Event
-from src.domain.market import Bar
+from src.domain.market import Bar, Contract
 from src.domain.orders import Order
+from src.trading.portfolio import Portfolio
 
 _log: Final = logging.getLogger(__name__)
 
 
+class Watched(Protocol):
+    """What a session shows of itself while it goes. Read it on the session's thread."""
+
+    @property
+    def session(self) -> str:
+        """The session's id: what its orders' references begin with."""
+        ...
+
+    @property
+    def contracts(self) -> Mapping[str, Contract]:
+        """What it trades, by symbol, qualified."""
+        ...
+
+    @property
+    def portfolio(self) -> Portfolio:
+        """The session's own shares, orders and dollars."""
+        ...
+
+    @property
+    def started_at(self) -> int:
+        """When it began, epoch ns on the market's clock."""
+        ...
+
+    @property
+    def ends_at(self) -> int | None:
+        """When it will end, epoch ns; None when with its prices."""
+        ...
+
+    @property
+    def max_drawdown(self) -> float:
+        """The deepest fall from a peak so far, at bar closes: a ratio from zero up."""
+        ...
+
+    def explain(self) -> str:
+        """What the strategy saw, decided, and why, at the last bar."""
+        ...
+
+
 class Observer:
     """Sees a session as it goes; a watcher overrides what it wants to see."""
+
+    def began(self, session: Watched, equity: float) -> None:
+        """It begins; the account is worth so many dollars."""
 
     def heard(self, event: Event) -> None:
         """The broker has told something, bars excepted."""

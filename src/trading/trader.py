@@ -63,12 +63,13 @@ class Trader:
         self._broker, self._strategy, self._plan = broker, strategy, plan
         self._observers = Observers(observers)
         self._account = AccountId("")
-        self._contracts: dict[str, Contract] = {}
+        self.session = plan.session
+        self.contracts: dict[str, Contract] = {}
         self._prefix = f"{plan.session}-"
         self._order_ids: dict[str, OrderId] = {}
         self._stopping = False
         self._bars = 0
-        self._started_at = 0
+        self.started_at = 0
         self._deadline = self._flat_at = maxsize
         self._resting = False  # flat before a close: no new orders until it has come
         self._lacks_history = False
@@ -93,16 +94,17 @@ class Trader:
         """Trade until the plan's end, the prices' end, a failure or `stop()`."""
         plan, broker = self._plan, self._broker
         self._account = broker.account_id
-        self._contracts = {one.symbol: one for one in map(broker.qualify, plan.contracts)}
-        self._started_at = broker.now()
+        self.contracts = {one.symbol: one for one in map(broker.qualify, plan.contracts)}
+        self.started_at = broker.now()
         self._equity = Equity(float(broker.account_summary().net_liquidation))
         if plan.duration is not None:
-            self._deadline = self._started_at + int(plan.duration * 60 * NS)
-        self._plan_flattening(self._started_at)
+            self._deadline = self.started_at + int(plan.duration * 60 * NS)
+        self._plan_flattening(self.started_at)
         self._list_positions()
-        with broker.events(*self._contracts.values(), bars=plan.timeframe) as stream:
-            _log.info("session %s begins: %s on %s", plan.session, ", ".join(self._contracts), broker.mode)
+        with broker.events(*self.contracts.values(), bars=plan.timeframe) as stream:
+            _log.info("session %s begins: %s on %s", plan.session, ", ".join(self.contracts), broker.mode)
             began = monotonic()
+            self._observers.tell(lambda observer: observer.began(self, self._equity.value))
             try:
                 self._warm_up()
                 self._trade(stream)
@@ -117,7 +119,7 @@ class Trader:
                 self._finish(stream)
         self._observers.tell(lambda observer: observer.ended(self.failure))
         if self._lacks_history:
-            contracts = self._contracts.values()
+            contracts = self.contracts.values()
             self.undecided = never_decided(broker, contracts, plan.timeframe, self._strategy.warm_up)
         return self._summary(seconds)
 
@@ -130,6 +132,16 @@ class Trader:
     def liquidated(self) -> int:
         """Executions with which the venue took own shares for want of margin."""
         return self._liquidations.count
+
+    @property
+    def ends_at(self) -> int | None:
+        """When the session will end, epoch ns; None when with its prices."""
+        return None if self._deadline == maxsize else self._deadline
+
+    @property
+    def max_drawdown(self) -> float:
+        """The deepest fall from a peak so far, at bar closes, as a ratio."""
+        return self._equity.max_drawdown
 
     def explain(self) -> str:
         """What the strategy saw, decided, and why, at the last bar."""
@@ -145,7 +157,7 @@ class Trader:
 
     def _warm_up(self) -> None:
         """Show the strategy the bars before the session; what it would have ordered then is not sent."""
-        needed, contracts = self._strategy.warm_up, self._contracts.values()
+        needed, contracts = self._strategy.warm_up, self.contracts.values()
         history = bars_before(self._broker, contracts, self._plan.timeframe, needed)
         self._lacks_history = len(history) < needed * len(contracts)
         self._seen_until = history[-1].end if history else 0
@@ -188,7 +200,7 @@ class Trader:
             try:
                 orders = on_bar(bar, portfolio)
                 if orders:
-                    orders = checked_orders(orders, self._contracts)
+                    orders = checked_orders(orders, self.contracts)
             except MISTAKES as error:
                 self._fail("the strategy failed and is halted: %s", error, trace_outside(error, __file__))
                 return
@@ -223,7 +235,7 @@ class Trader:
         if self._tells:
             self._explanations.tell(logging.INFO)
         for order in orders:
-            self._place(order, self._contracts[order.contract.symbol])
+            self._place(order, self.contracts[order.contract.symbol])
 
     def _place(self, order: Order, contract: Contract) -> None:
         reference = f"{self._prefix}{self.portfolio.totals.orders + 1}"
@@ -333,7 +345,7 @@ class Trader:
     def _sell_out(self) -> None:
         for symbol, shares in self.portfolio.positions.items():
             action = Action.SELL if shares > 0 else Action.BUY
-            self._place(Order(self._contracts[symbol], action, abs(shares)), self._contracts[symbol])
+            self._place(Order(self.contracts[symbol], action, abs(shares)), self.contracts[symbol])
 
     def _finish(self, stream: EventStream) -> None:
         """Leave the account as the plan says; what cannot be done is logged."""
@@ -365,7 +377,7 @@ class Trader:
 
     def _settle(self) -> None:
         """Count the fills that no event has told yet, without waiting for the market."""
-        for fill in self._broker.fills(since=to_datetime(self._started_at)):
+        for fill in self._broker.fills(since=to_datetime(self.started_at)):
             self._filled(fill)
             if fill.commission_report is not None and fill.execution.order_ref.startswith(self._prefix):
                 self.portfolio.charged(fill.commission_report)
@@ -381,8 +393,8 @@ class Trader:
             final = equity.value
         return SessionSummary(
             mode=broker.mode.value,
-            symbols=tuple(self._contracts),
-            start=iso(self._started_at),
+            symbols=tuple(self.contracts),
+            start=iso(self.started_at),
             end=iso(broker.now()),
             bars=self._bars,
             orders=totals.orders,

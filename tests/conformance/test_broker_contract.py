@@ -117,6 +117,23 @@ def test_an_unknown_contract_is_refused_with_candidates(stage: Stage, wanted: Co
 # --- prices ---------------------------------------------------------------------------------------------------------
 
 
+def test_the_latest_quote_is_the_one_that_was_asked_for_and_asks_for_none_itself(stage: Stage) -> None:
+    """A looker-on gets what is there: nothing for what nobody listed, and never a wait."""
+    quote = stage.broker.quote(NVDA)
+    latest = stage.broker.latest_quote(quote.contract)
+    assert latest is not None
+    assert (latest.contract, latest.source) == (quote.contract, quote.source)
+    assert latest.time >= quote.time
+    assert stage.broker.latest_quote(Contract("NOSUCH")) is None
+
+
+def test_the_latest_quote_of_one_who_has_left_is_none(stage: Stage) -> None:
+    """What was known is not shown as if it were known now."""
+    contract = stage.broker.quote(NVDA).contract
+    stage.broker.disconnect()
+    assert stage.broker.latest_quote(contract) is None
+
+
 def test_a_quote_is_a_market_that_can_be_traded_on_or_an_error(stage: Stage) -> None:
     """Never zero, NaN or -1; it names its source, and its time is not in the future."""
     usable = 0

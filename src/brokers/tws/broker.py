@@ -175,6 +175,11 @@ class TwsBroker:
             quote = self._ask(first, FIRST_QUOTE_SECONDS + 1, f"a quote of {own.symbol}")
         return quote
 
+    def latest_quote(self, contract: Contract) -> Quote | None:
+        """The newest quote of a contract that somebody has subscribed to; None when none has come."""
+        details = None if contract.con_id else self._details.get(contract)
+        return self._session.quotes.latest.get(details.contract.con_id if details else contract.con_id)
+
     def bars(self, contract: Contract, size: BarSize, count: int, *, end: datetime | None = None) -> Bars:
         """Up to `count` closed bars of regular hours, oldest first, that ended by `end` (default: now)."""
         own = self.qualify(contract)

@@ -1,0 +1,74 @@
+"""What a person sees of a session: its figures, its shares, its last events and what the strategy says."""
+
+from collections.abc import Callable
+from decimal import Decimal
+
+from src.brokers.simulated import SimulatedBroker
+from src.domain.events import ConnectionChanged, Notice
+from src.domain.market import Mode
+from src.trading.trader import Trader
+from src.trading.watch import SessionWatch, Tone, price_shown, told
+from tests.trading.test_trader import Scripted, at_bar, buy, plan
+
+Market = Callable[..., SimulatedBroker]
+
+
+def test_the_facts_of_a_session_are_those_of_its_summary(market: Market) -> None:
+    """Bought 100 at 11 for a dollar, marked at 14."""
+    watch = SessionWatch()
+    assert watch.facts is None
+    summary = Trader(market(MSFT=[10, 11, 12, 13, 14]), Scripted(at_bar(2, buy)), plan("MSFT"), [watch]).run()
+    facts = watch.facts
+    assert facts is not None
+    assert (facts.session, facts.is_over, facts.ends_at) == ("test", True, None)
+    assert (facts.bars, facts.orders, facts.fills, facts.refused) == (5, 1, 1, 0)
+    assert (facts.commissions, facts.realized_pnl, facts.unrealized_pnl) == (1.0, 0.0, 299.0)
+    assert facts.equity == summary.final_equity == 100_299.0
+    [held] = facts.holdings
+    assert (held.symbol, held.shares, held.average_cost, held.last) == ("MSFT", Decimal(100), 11.01, 14.0)
+    assert facts.explanation == "as the test says"
+    lines = [line.text for line in facts.events]
+    assert lines == [
+        "BUY 100 MSFT MKT is sent",
+        "BUY 100 MSFT filled at 11.00",
+        "commission 1.00 USD",
+        "the session is over: in good order",
+    ]
+
+
+def test_a_refused_order_and_a_failure_are_seen(market: Market) -> None:
+    """Each with its reason, in a tone that stands out."""
+    watch = SessionWatch()
+
+    def broken(bar: object, portfolio: object) -> list[object]:
+        raise ZeroDivisionError("my own mistake")
+
+    Trader(market({"initial_capital": "100"}, MSFT=[10, 10]), Scripted(at_bar(1, buy)), plan("MSFT"), [watch]).run()
+    assert watch.facts is not None
+    assert watch.facts.refused == 1
+    assert any(line.tone is Tone.WARNING and "is not accepted" in line.text for line in watch.facts.events)
+    watch = SessionWatch()
+    Trader(market(MSFT=[10, 10]), Scripted(broken), plan("MSFT"), [watch]).run()  # type: ignore[arg-type]
+    assert watch.facts is not None
+    assert watch.facts.events[-1].tone is Tone.ERROR
+    assert "my own mistake" in watch.facts.events[-1].text
+
+
+def test_a_lost_connection_and_a_message_of_the_venue_are_lines() -> None:
+    """What bears no time gets the session's."""
+    lost = told(ConnectionChanged(Mode.PAPER, connected=False, reason="1100 no link"), 7)
+    assert lost is not None
+    assert (lost.time, lost.tone, lost.text) == (7, Tone.ERROR, "the connection is LOST: 1100 no link")
+    notice = told(Notice(9, 2103, "a farm is down"), 7)
+    assert notice is not None
+    assert (notice.time, notice.text) == (9, "2103: a farm is down")
+
+
+def test_a_price_shows_its_cents_and_what_lies_between_them() -> None:
+    """Price improvement is seen, trailing zeros are not."""
+    assert [price_shown(Decimal(p)) for p in ("11", "106.075", "106.4625", "12345.6")] == [
+        "11.00",
+        "106.075",
+        "106.4625",
+        "12,345.60",
+    ]
