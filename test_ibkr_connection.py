@@ -7,10 +7,10 @@ import argparse
 import sys
 
 from src.brokers.advice import cure, stale_address
-from src.brokers.command_line import DONE, NO_CONNECTION, masked, mode_words, run_command
+from src.brokers.command_line import DONE, NO_CONNECTION, mode_words, run_command
 from src.brokers.findings import answering, nearest
 from src.brokers.ib_gateway import IBGatewayClient
-from src.domain.market import Mode
+from src.domain.account import masked
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -48,7 +48,7 @@ def _check() -> int:
 
 def _show(client: IBGatewayClient) -> None:
     account = client.get_account_info()
-    shown = account["account_id"] if client.mode is Mode.SIMULATED else masked(account["account_id"])
+    shown = masked(account["account_id"])
     print(
         f"✅ Account info retrieved: {shown}, net liquidation ${account['net_liquidation']:,.2f}, "
         f"buying power ${account['buying_power']:,.2f}"

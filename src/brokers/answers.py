@@ -12,7 +12,7 @@ from typing import Final, TypedDict
 
 from src.brokers.broker import Bars, BrokerHealth
 from src.brokers.findings import Finding
-from src.domain.account import AccountSummary, Position
+from src.domain.account import AccountSummary, Position, masked
 from src.domain.errors import BrokerError, OrderRefusedError, OrderRejectedError
 from src.domain.market import Mode, Quote
 from src.domain.orders import Fill, Order, OrderStatus, Trade
@@ -311,7 +311,7 @@ def health_answer(
         client_id=client_id,
         library=health.library,
         server_version=health.server_version,
-        accounts=list(health.accounts),
+        accounts=[masked(each) for each in health.accounts],
         data_source=health.data_source,
         last_message_age_seconds=health.last_message_age,
         open_orders=health.open_orders,

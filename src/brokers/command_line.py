@@ -46,11 +46,6 @@ def mode_words(mode: Mode) -> str:
     return _MODE_WORDS[mode]
 
 
-def masked(value: str) -> str:
-    """Return enough of an account id to know it by, and no more."""
-    return value if len(value) < 5 else f"{value[:2]}{'*' * (len(value) - 4)}{value[-2:]}"
-
-
 def prepare_streams(*, verbose: bool = False) -> None:
     """Send the log to standard error, and let a terminal that knows no such sign print `?` in its place."""
     for stream in (sys.stdout, sys.stderr):

@@ -118,7 +118,8 @@ class IBGatewayClient:
     def connect(self) -> bool:
         """Connect: True on TWS and on the simulator alike (`mode` tells which); False when there is neither.
 
-        Raises ConfigurationError for wrong settings and LiveTradingRefusedError rather than simulate real money.
+        Raises ConfigurationError for wrong settings and LiveTradingRefusedError for an account of real money that is
+        not allowed by name.
         Once connected, a client keeps its broker: to connect again never changes the mode.
         """
         with self._connecting:
@@ -129,8 +130,11 @@ class IBGatewayClient:
                     contracts = Contracts(opening.broker)
                     desk = OrderDesk(opening.broker, contracts, self._settings.order_timeout)
                     self._session, self._attempts = _Session(opening, contracts, desk), opening.attempts
+                    if opening.found is not None:
+                        self.host, self.port = opening.found.host, opening.found.port
                 elif not self._session.broker.is_connected:
                     self._session.broker.connect()
+                    self._check_can_trade(self._session.broker)
             except BrokerError as error:
                 self._error = str(error)
                 if isinstance(error, NoBrokerError):
@@ -141,6 +145,12 @@ class IBGatewayClient:
                 return False
             self._error = None
             return True
+
+    @staticmethod
+    def _check_can_trade(broker: Broker) -> None:
+        """TWS may answer and have lost IB: ConnectionFailedError, and the connection stays for its return."""
+        if not broker.is_connected:
+            raise ConnectionFailedError("connect", broker.health().error or "no order can be sent now")
 
     def disconnect(self) -> None:
         """Leave the broker. May be called twice, and never raises."""
@@ -175,6 +185,12 @@ class IBGatewayClient:
         return self.mode is Mode.SIMULATED
 
     @property
+    def found(self) -> Finding | None:
+        """The TWS, or paper gateway, behind this session; None for the simulator of this process."""
+        session = self._session
+        return None if session is None else session.opening.found
+
+    @property
     def attempts(self) -> tuple[Finding, ...]:
         """What the last `connect()` has tried, and found, in its search for TWS."""
         return self._attempts
@@ -193,8 +209,17 @@ class IBGatewayClient:
         return answers.health_answer(session.broker.health(), self.client_id, opening, self._error)
 
     def tws(self, fn: Callable[[Any], T]) -> T:
-        """Run `fn(ib)` on the thread that owns the connection to TWS; NotSupportedError where there is none."""
-        raise NotSupportedError(f"tws({fn!r}): there is no TWS behind a session in mode {self._ready().broker.mode}")
+        """Run `fn(ib)` on the thread that owns the connection to TWS, and return what it returns (awaited if need be).
+
+        `ib` is the library's own `IB` object, for what is not wrapped here; `fn` must not block. Orders do not leave
+        that way: OrderRefusedError, since no limit of ours would have seen them. NotSupportedError where there is no
+        TWS.
+        """
+        session = self._ready()
+        if session.opening.tws is None:
+            raise NotSupportedError(f"tws({fn!r}): there is no TWS behind a session in mode {session.broker.mode}")
+        answer: T = session.opening.tws(fn)
+        return answer
 
     # --- Account ------------------------------------------------------------------------------------------------
 

@@ -5,28 +5,33 @@ nothing. Otherwise the real thing is looked for first, and where the policy lets
 says why, what was tried and that prices are invented. Real money never falls back.
 
 What the search finds decides what the policy may do. Nobody there, or somebody who does not let us in: the simulator
-may stand in. TWS itself, at another address than the one that was set or in a version that is too old: never, since
-whoever set it up means to trade on it. There is no TWS backend in this version yet: `_open_tws` is its place.
+may stand in. TWS itself, however far we come with it: never, since whoever set it up means to trade on it - at another
+address than the one that was set, in a version that is too old, with our client id in use, logged in to another
+account, or not answering what an account's state is made of. Only where no client library is installed here to talk
+to it, the simulator may stand in all the same.
 """
 
 import logging
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from src.brokers.advice import cure, stale_address
 from src.brokers.broker import Broker
 from src.brokers.findings import Finding, Outcome, answering, nearest
-from src.domain.errors import ConfigurationError, ConnectionFailedError, LiveTradingRefusedError
+from src.domain.errors import BrokerError, ConfigurationError, ConnectionFailedError, LiveTradingRefusedError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from src.brokers.tws.broker import TwsBroker
     from src.settings import Settings
 
 _log = logging.getLogger(__name__)
-#: `Opening.fallback_reason` when something listens that this version cannot talk to; else it is an `Outcome`.
-NO_TWS_BACKEND: Final = "no_tws_backend"
+#: `Opening.fallback_reason` when TWS answers and there is no client library to talk to it; else it is an `Outcome`.
+NO_LIBRARY: Final = "ib_library_missing"
+_LIBRARY_PHASE: Final = "library"
 _HOW_TO_FIND_OUT: Final = "To find out why: python test_ibkr_connection.py"
 _NEVER_MEANWHILE: Final = "Nothing is simulated while TWS is there"
 #: Somebody is there: what is to be changed is a setting of TWS.
@@ -49,59 +54,81 @@ class Play:
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """A connected broker and how it was come by; `fallback_reason` is None unless the simulator stands in."""
+    """A connected broker and how it was come by.
+
+    `found` is the TWS behind it, None for the simulator of this process; `tws` runs a function on that connection.
+    `fallback_reason` is None unless the simulator stands in.
+    """
 
     broker: Broker
     attempts: tuple[Finding, ...] = ()
     fallback_reason: str | None = None
+    found: Finding | None = None
+    tws: Callable[[Callable[[Any], Any]], Any] | None = None
 
 
 class NoBrokerError(ConnectionFailedError):
     """No TWS could be connected to, and the simulator may not stand in; `attempts` is what was tried."""
 
-    def __init__(self, cause: str, attempts: tuple[Finding, ...]) -> None:
-        super().__init__("connect", cause)
+    def __init__(self, cause: str, attempts: tuple[Finding, ...], *, phase: str = "connect") -> None:
+        super().__init__(phase, cause)
         self.attempts = attempts
 
 
 def open_broker(settings: "Settings", play: Play) -> Opening:
     """Choose a broker and connect it.
 
-    Raises NoBrokerError when nothing is reachable and falling back is not allowed, LiveTradingRefusedError rather than
-    simulate real money, ConfigurationError when the settings ask for what there is not.
+    Raises NoBrokerError when there is none and falling back is not allowed, LiveTradingRefusedError and
+    ConfigurationError when TWS is logged in to another account than the settings say, or they ask for what there is
+    not.
     """
     if play.replay or settings.backend == "simulated":
         return Opening(_simulated(settings, play))
-    if settings.backend == "tws":
-        raise ConfigurationError(
-            "IBKR_BACKEND=tws: the TWS backend is not part of this version yet; use IBKR_BACKEND=auto or simulated"
-        )
-    if settings.account_type == "live":
-        raise LiveTradingRefusedError(
-            "IBKR_ACCOUNT_TYPE=live: real money needs TWS, this version has no TWS backend yet, and a live account is "
-            "never simulated instead; use IBKR_ACCOUNT_TYPE=paper, or IBKR_BACKEND=simulated"
-        )
     attempts = _search(settings)
     _refuse_what_must_not_be_simulated(attempts)
-    if (found := answering(attempts)) is not None and (broker := _open_tws(settings, found)) is not None:
-        return Opening(broker, attempts)
-    reason, why = _explain(attempts)
-    if settings.fallback == "never":
-        raise NoBrokerError(f"{why}. IBKR_FALLBACK=never forbids the simulator. {_HOW_TO_FIND_OUT}", attempts)
-    if settings.fallback == "ask" and not _person_agrees(why):
-        raise NoBrokerError(f"{why}. IBKR_FALLBACK=ask, and nobody agreed to simulate. {_HOW_TO_FIND_OUT}", attempts)
+    if (found := answering(attempts)) is None:
+        reason, why = _explain(attempts)
+    elif isinstance(tws := _open_tws(settings, found, attempts), str):
+        reason, why = NO_LIBRARY, tws
+    else:
+        return Opening(tws, attempts, found=found, tws=tws.tws)
+    _refuse_to_fall_back(settings, why, attempts)
     broker = _simulated(settings, play)
     _log.warning("%s. SIMULATED instead: prices are invented, account %s. %s", why, broker.account_id, _HOW_TO_FIND_OUT)
     return Opening(broker, attempts, reason)
 
 
-def _open_tws(settings: "Settings", found: Finding) -> Broker | None:
-    """Connect to the TWS that was found: the one place where a finding becomes the TWS backend.
+def _open_tws(settings: "Settings", found: Finding, attempts: tuple[Finding, ...]) -> "TwsBroker | str":
+    """Connect to the TWS that was found; where no library here can talk to it, return that in words."""
+    from src.brokers.tws import open_tws
 
-    None: this version has no such backend yet, and the policy goes on as if nobody had answered.
-    """
-    del settings, found
-    return None
+    try:
+        return open_tws(settings, found)
+    except (ConfigurationError, LiveTradingRefusedError):
+        raise
+    except BrokerError as error:
+        phase, cause = (
+            (error.phase, error.cause) if isinstance(error, ConnectionFailedError) else ("connect", str(error))
+        )
+        if phase == _LIBRARY_PHASE:
+            return f"TWS answers at {found.where}, but {cause}"
+        raise NoBrokerError(f"{cause}. {_NEVER_MEANWHILE}", attempts, phase=phase) from error
+
+
+def _refuse_to_fall_back(settings: "Settings", why: str, attempts: tuple[Finding, ...]) -> None:
+    """Raise NoBrokerError unless the simulator may stand in."""
+    if settings.account_type == "live":
+        hint = "" if settings.port else " (IBKR_PORT names the port of a live TWS: 7496, IB Gateway 4001)"
+        no = f"IBKR_ACCOUNT_TYPE=live: real money is never simulated{hint}"
+    elif settings.backend == "tws":
+        no = "IBKR_BACKEND=tws forbids the simulator"
+    elif settings.fallback == "never":
+        no = "IBKR_FALLBACK=never forbids the simulator"
+    elif settings.fallback == "ask" and not _person_agrees(why):
+        no = "IBKR_FALLBACK=ask, and nobody agreed to simulate"
+    else:
+        return
+    raise NoBrokerError(f"{why}. {no}. {_HOW_TO_FIND_OUT}", attempts)
 
 
 def _simulated(settings: "Settings", play: Play) -> Broker:
@@ -138,8 +165,6 @@ def _refuse_what_must_not_be_simulated(attempts: tuple[Finding, ...]) -> None:
 
 def _explain(attempts: tuple[Finding, ...]) -> tuple[str, str]:
     """The reason for falling back, for a machine and for a person."""
-    if (found := answering(attempts)) is not None:
-        return NO_TWS_BACKEND, f"TWS answers at {found.where}, but this version has no TWS backend yet"
     decisive = nearest(attempts)
     why = f"No TWS answered. Tried {', '.join(map(str, attempts))}"
     if decisive.outcome in _NEEDS_A_SETTING:

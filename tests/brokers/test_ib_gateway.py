@@ -13,7 +13,6 @@ from src.brokers.opening import Play
 from src.domain.errors import (
     ConfigurationError,
     ConnectionFailedError,
-    LiveTradingRefusedError,
     NotConnectedError,
     NotSupportedError,
 )
@@ -108,15 +107,12 @@ def test_a_context_without_a_broker_is_not_entered(quiet_address: Address, tmp_p
         client.__enter__()
 
 
-def test_wrong_configuration_and_refused_live_trading_are_raised(quiet_address: Address, tmp_path: Path) -> None:
-    """They are no missing connection: a person has to change something."""
-    host, port = quiet_address
-    live = IBGatewayClient(settings=Settings(host=host, port=port, account_type="live", state_dir=tmp_path))
-    with pytest.raises(LiveTradingRefusedError):
-        live.connect()
-    assert "live" in (live.health_check()["error"] or "")
-    with pytest.raises(ConfigurationError):
-        IBGatewayClient(settings=Settings(backend="tws", state_dir=tmp_path)).connect()
+def test_wrong_configuration_is_raised(tmp_path: Path) -> None:
+    """It is no missing connection: a person has to change something."""
+    client = IBGatewayClient(settings=Settings(host="8.8.8.8", port=7497, state_dir=tmp_path))
+    with pytest.raises(ConfigurationError, match="IBKR_ALLOWED_HOSTS"):
+        client.connect()
+    assert "IBKR_ALLOWED_HOSTS" in (client.health_check()["error"] or "")
 
 
 def test_a_fallback_can_be_seen_by_a_program(quiet_address: Address, tmp_path: Path) -> None:

@@ -10,8 +10,8 @@ from time import monotonic
 import pytest
 
 from src.brokers.findings import Outcome
-from src.brokers.opening import NO_TWS_BACKEND, NoBrokerError, Play, open_broker
-from src.domain.errors import ConfigurationError, LiveTradingRefusedError
+from src.brokers.opening import NoBrokerError, Play, open_broker
+from src.domain.errors import ConfigurationError
 from src.domain.market import Mode
 from src.settings import Settings
 from tests.listeners import Handler, closing, http_server, listening, resetting, saying, silent, tws
@@ -55,18 +55,6 @@ def test_without_tws_the_simulator_stands_in_with_one_warning(
     for part in (f"{host}:{port}", "invented", opening.broker.account_id, "python test_ibkr_connection.py"):
         assert part in record.getMessage()
     assert opening.broker.account_id.startswith("SIM")
-    opening.broker.disconnect()
-
-
-def test_a_tws_that_answers_is_named_rather_than_called_missing(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    """TWS is there: it is this version that cannot talk to it."""
-    with listening(tws()) as server:
-        opening = open_broker(settings_for(server.address, tmp_path), Play())
-    host, port = server.address
-    assert opening.fallback_reason == NO_TWS_BACKEND
-    assert f"TWS answers at {host}:{port}, but this version has no TWS backend yet" in caplog.text
     opening.broker.disconnect()
 
 
@@ -158,17 +146,11 @@ def test_the_simulator_by_name_is_no_live_trading(quiet_address: Address, tmp_pa
     opening.broker.disconnect()
 
 
-def test_tws_by_name_is_refused_in_words(quiet_address: Address, tmp_path: Path) -> None:
-    """There is no TWS backend yet, and the message says what to use instead."""
-    with pytest.raises(ConfigurationError, match=r"not part of this version yet.*auto or simulated"):
-        open_broker(settings_for(quiet_address, tmp_path, backend="tws"), Play())
-
-
 @pytest.mark.parametrize("fallback", ["auto", "ask", "never"])
 def test_real_money_is_never_simulated_instead(quiet_address: Address, tmp_path: Path, fallback: str) -> None:
     """Whatever the policy says."""
     settings = settings_for(quiet_address, tmp_path, account_type="live", fallback=fallback)
-    with pytest.raises(LiveTradingRefusedError, match="never simulated"):
+    with pytest.raises(NoBrokerError, match=r"nothing listens.*never simulated"):
         open_broker(settings, Play())
 
 

@@ -215,8 +215,6 @@ def test_wrong_use_is_two_and_one_object(run: Run, arguments: list[str]) -> None
 @pytest.mark.parametrize(
     ("variables", "part"),
     [
-        ({"IBKR_BACKEND": "tws"}, "not part of this version"),
-        ({"IBKR_ACCOUNT_TYPE": "live"}, "never simulated"),
         ({"IBKR_PORT": "abc"}, "IBKR_PORT"),
         ({"IBKR_CLIENT_ID": "one"}, "IBKR_CLIENT_ID"),
         ({"IBKR_HOST_IP": "8.8.8.8"}, "IBKR_ALLOWED_HOSTS"),
@@ -228,6 +226,20 @@ def test_wrong_settings_are_two_and_named(run: Run, variables: dict[str, str], p
     done = run(GATEWAY, "--test", "connect", "--json", **variables)
     assert part in answer(done)["error"]
     assert done.returncode == 2
+
+
+@pytest.mark.parametrize(
+    ("variables", "part"),
+    [
+        ({"IBKR_BACKEND": "tws"}, "IBKR_BACKEND=tws forbids the simulator"),
+        ({"IBKR_ACCOUNT_TYPE": "live"}, "never simulated"),
+    ],
+)
+def test_what_is_never_simulated_is_three_without_tws(run: Run, variables: dict[str, str], part: str) -> None:
+    """A real connection was wanted, and there was none."""
+    done = run(GATEWAY, "--test", "account", "--json", **variables)
+    assert part in answer(done)["error"]
+    assert done.returncode == 3
 
 
 def test_the_account_s_file_when_damaged_is_named(run: Run, tmp_path: Path) -> None:

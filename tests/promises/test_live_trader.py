@@ -180,7 +180,6 @@ def test_required_tws_and_a_simulated_backend_disagree(run: Run) -> None:
         (("--replay", ONE_DAY, "--initial-capital", "much"), "initial_capital"),
         (("--replay", ONE_DAY, "--config", "none.yaml"), "there is no configuration file none.yaml"),
         (("--backend", "simulated", "--symbols", "NOSUCH"), "NOSUCH"),
-        (("--backend", "tws"), "TWS"),
     ],
 )
 def test_wrong_use_gets_one_line_and_two(run: Run, tmp_path: Path, arguments: tuple[str, ...], says: str) -> None:
@@ -190,6 +189,13 @@ def test_wrong_use_gets_one_line_and_two(run: Run, tmp_path: Path, arguments: tu
     done = run(TRADER, *arguments)
     assert done.returncode == 2
     assert says in one_line(done)
+
+
+def test_tws_by_name_is_never_simulated(run: Run) -> None:
+    """A real connection was wanted, and there is none: 3, and no summary."""
+    done = run(TRADER, "--backend", "tws", "--quiet")
+    assert done.returncode == 3
+    assert "IBKR_BACKEND=tws forbids the simulator" in one_line(done)
 
 
 def test_a_bad_price_file_is_named_with_its_line(run: Run, tmp_path: Path) -> None:

@@ -7,8 +7,8 @@ anything. Without one, each check says that it was not made.
 from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
-from src.brokers.command_line import masked
 from src.brokers.doctor.report import NOT_CHECKED, Check, Status
+from src.domain.account import masked, mode_of
 from src.domain.errors import NoMarketDataError
 from src.domain.market import Mode, Quote, Source
 from src.settings import Settings
@@ -77,13 +77,6 @@ def checks(inspection: Inspection, settings: Settings, now: Callable[[], int]) -
 def not_checked(why: str) -> tuple[Check, ...]:
     """The same checks where there is nothing to ask."""
     return tuple(Check(each, Status.WARN, title, f"{NOT_CHECKED}{why}") for each, title in _TITLES.items())
-
-
-def mode_of(account: str) -> Mode:
-    """What an account's id says of the money in it (decision D7); what is unknown is real."""
-    if account.startswith(("SIM", "DUSIM")):
-        return Mode.SIMULATED
-    return Mode.PAPER if account.startswith("D") else Mode.LIVE
 
 
 def accounts(managed: Sequence[str], settings: Settings) -> Check:

@@ -19,6 +19,7 @@ from src.brokers.doctor import account, connection, surroundings
 from src.brokers.doctor.report import Check, Diagnosis, Status, as_text
 from src.brokers.findings import Finding, Network, answering
 from src.brokers.wsl import Machine
+from src.domain.account import mode_of
 from src.domain.errors import ConfigurationError
 from src.domain.market import Mode
 from src.runtime.clock import wall_clock
@@ -102,7 +103,7 @@ class Examination:
             return
         try:
             yield account.checks(inspection, settings, wall_clock)
-            self.mode = account.mode_of(settings.account_id or next(iter(inspection.managed_accounts), ""))
+            self.mode = mode_of(settings.account_id or next(iter(inspection.managed_accounts), ""))
         finally:
             inspection.close()
 

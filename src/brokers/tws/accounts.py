@@ -1,4 +1,4 @@
-"""What an account id says, and IB's account tags as our summary. Pure."""
+"""Where an account's prices come from, and IB's account tags as our summary. Pure."""
 
 from collections.abc import Mapping
 from decimal import Decimal
@@ -8,18 +8,6 @@ from src.domain.account import AccountSummary
 from src.domain.errors import NotSynchronisedError
 from src.domain.market import Mode, Source
 from src.domain.orders import AccountId
-
-
-def mode_of(account: str) -> Mode:
-    """What an account trades with (decision D7): our own gateway's play money, IB's, or real money."""
-    if account.startswith(("SIM", "DUSIM")):
-        return Mode.SIMULATED
-    return Mode.PAPER if account.startswith("D") else Mode.LIVE
-
-
-def masked(account: str) -> str:
-    """An account id that can be shown: its first letter and last three."""
-    return account if mode_of(account) is Mode.SIMULATED else f"{account[:1]}***{account[-3:]}"
 
 
 def source_of(data_type: int, mode: Mode) -> Source:

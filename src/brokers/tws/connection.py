@@ -11,8 +11,8 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
-from src.brokers.tws.accounts import masked, mode_of
 from src.brokers.tws.library import Wire
+from src.domain.account import masked, mode_of
 from src.domain.codes import Meaning, RequestKind, meaning, says_read_only
 from src.domain.errors import (
     BrokerError,

@@ -30,12 +30,18 @@ from typing import Any, Final, Protocol
 
 from src.brokers.tws import convert
 from src.domain.account import OrderPreview
-from src.domain.errors import ConnectionFailedError, InvalidOrderError
+from src.domain.errors import ConnectionFailedError, InvalidOrderError, OrderRefusedError
 from src.domain.market import Contract
 from src.domain.orders import AccountId, CommissionReport, Order, OrderId, OrderStatus
 
 _log: Final = logging.getLogger(__name__)
 NAMES: Final = ("ib_insync", "ib_async")
+#: The beginnings of the messages that make or exercise a position: placeOrder and exerciseOptions.
+_ORDERS: Final = ("3\0", "21\0")
+_BY_OUR_ORDERS_ONLY: Final = (
+    "nothing was sent: through tws(fn) no order leaves, since no limit would have seen it; use the client's own "
+    "place_..._order, or broker.place_order and broker.preview_order"
+)
 _HISTORY_NAMES: Final = {60: "1 min", 300: "5 mins", 900: "15 mins", 1800: "30 mins", 3600: "1 hour", 86400: "1 day"}
 
 
@@ -108,7 +114,7 @@ class Wire:
         self.ib: Any = self.module.IB()
         defaults = {"defaults": self.ib.wrapper.defaults} if hasattr(self.ib.wrapper, "defaults") else {}
         self.ib.wrapper = _reader(wrapper.Wrapper, inbox)(self.ib, **defaults)
-        self.ib.client = client.Client(self.ib.wrapper)
+        self.ib.client = _writer(client.Client)(self.ib.wrapper)
         self.ib.client.apiEnd += self.ib.disconnectedEvent
         self.ib.client.apiError += self._on_api_error
         self.ib.client.conn.disconnected += inbox.on_closed
@@ -173,7 +179,11 @@ class Wire:
     def place(self, order_id: int, order: Order, *, transmit: bool = True, what_if: bool = False) -> None:
         """Send a new order, or a changed one under its id."""
         made = convert.order_to(self.module, order, transmit=transmit, what_if=what_if)
-        self.ib.client.placeOrder(order_id, convert.contract_to(self.module, order.contract), made)
+        self.ib.client.may_order = True
+        try:
+            self.ib.client.placeOrder(order_id, convert.contract_to(self.module, order.contract), made)
+        finally:
+            self.ib.client.may_order = False
 
     def cancel(self, order_id: int) -> None:
         """Send a cancel."""
@@ -226,6 +236,20 @@ class Wire:
         """Contracts whose symbol or name begins so; () when TWS does not say within four seconds."""
         found = await self.answer(lambda ib: ib.reqMatchingSymbolsAsync(pattern))
         return [convert.contract_from(each.contract) for each in found or []]
+
+
+def _writer(base: Any) -> Any:
+    """The library's writer of messages, extended: an order leaves by `Wire.place`, and by no other way."""
+
+    class Writer(base):  # type: ignore[misc]  # untyped
+        may_order = False
+
+        def sendMsg(self, msg: str | None) -> None:
+            if msg is not None and msg.startswith(_ORDERS) and not self.may_order:
+                raise OrderRefusedError(_BY_OUR_ORDERS_ONLY)
+            super().sendMsg(msg)
+
+    return Writer
 
 
 def _reader(base: Any, inbox: Inbox) -> Any:

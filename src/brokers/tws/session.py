@@ -14,7 +14,6 @@ from typing import Any, Final
 
 from src.brokers.tws import convert
 from src.brokers.tws.account_book import AccountBook
-from src.brokers.tws.accounts import mode_of
 from src.brokers.tws.connection import Connection, read_only_reason
 from src.brokers.tws.contracts import Contracts
 from src.brokers.tws.history import Bars, History
@@ -25,7 +24,7 @@ from src.brokers.tws.market_data import MarketData
 from src.brokers.tws.order_book import OrderBook
 from src.brokers.tws.orders import Orders
 from src.brokers.tws.pacing import MessagePacer
-from src.domain.account import AccountPnL, OrderPreview
+from src.domain.account import AccountPnL, OrderPreview, mode_of
 from src.domain.codes import Meaning, RequestKind, meaning
 from src.domain.errors import (
     BrokerError,

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from src.brokers.tws import convert
-from src.brokers.tws.accounts import masked, mode_of, source_of, summary_from
+from src.brokers.tws.accounts import source_of, summary_from
 from src.domain.errors import NotSynchronisedError
 from src.domain.market import Contract, Mode, Source
 from src.domain.orders import AccountId, Action, Order, OrderId, OrderStatus, OrderType, TimeInForce
@@ -162,22 +162,6 @@ def test_a_commission_without_a_realized_profit_has_none() -> None:
 )
 def test_a_correction_is_of_the_same_family(exec_id: str, expected: tuple[str, int]) -> None:
     assert convert.family(exec_id) == expected
-
-
-@pytest.mark.parametrize(
-    ("account", "mode"),
-    [
-        ("DUSIM01", Mode.SIMULATED), ("SIM0001", Mode.SIMULATED), ("DU0000001", Mode.PAPER), ("DF0000001", Mode.PAPER),
-        ("U0000001", Mode.LIVE), ("F0000001", Mode.LIVE), ("", Mode.LIVE),
-    ],
-)  # fmt: skip
-def test_the_mode_is_the_accounts(account: str, mode: Mode) -> None:
-    assert mode_of(account) is mode
-
-
-def test_account_ids_are_masked_unless_they_are_play_money() -> None:
-    assert masked("U0000567") == "U***567"
-    assert masked("DUSIM01") == "DUSIM01"
 
 
 def test_a_source_never_says_more_than_there_is() -> None:
