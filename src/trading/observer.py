@@ -8,9 +8,11 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, Protocol
 
+from src.brokers.broker import Broker
+from src.domain.errors import BrokerError
 from src.domain.events import Event
 from src.domain.market import Bar, Contract
-from src.domain.orders import Order
+from src.domain.orders import Order, Trade
 from src.trading.portfolio import Portfolio
 
 _log: Final = logging.getLogger(__name__)
@@ -22,6 +24,11 @@ class Watched(Protocol):
     @property
     def session(self) -> str:
         """The session's id: what its orders' references begin with."""
+        ...
+
+    @property
+    def broker(self) -> Broker:
+        """What it trades through."""
         ...
 
     @property
@@ -63,11 +70,20 @@ class Observer:
     def heard(self, event: Event) -> None:
         """The broker has told something, bars excepted."""
 
+    def deciding(self) -> None:
+        """The strategy is about to be asked about the bars of one instant."""
+
+    def decided(self, orders: Sequence[Order]) -> None:
+        """The strategy wants these; they leave next, unless they are held back before a close."""
+
     def bars(self, bars: Sequence[Bar], equity: float) -> None:
         """The bars of one instant have been decided on; `equity` is in dollars, marked at their closes."""
 
     def sent(self, order: Order) -> None:
         """An order is about to leave."""
+
+    def answered(self, order: Order, answer: Trade | BrokerError) -> None:
+        """The order that left has its answer: it works, or why it does not, or why nobody knows."""
 
     def refused(self, order: Order, reason: str) -> None:
         """An order was not accepted, by the venue or by a limit of ours."""

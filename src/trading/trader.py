@@ -60,7 +60,7 @@ class Trader:
         self.failure: BaseException | None = None
         #: By symbol, the bars seen where they were too few for a first decision.
         self.undecided: dict[str, int] = {}
-        self._broker, self._strategy, self._plan = broker, strategy, plan
+        self.broker, self._strategy, self._plan = broker, strategy, plan
         self._observers = Observers(observers)
         self._account = AccountId("")
         self.session = plan.session
@@ -92,7 +92,7 @@ class Trader:
 
     def run(self) -> SessionSummary:
         """Trade until the plan's end, the prices' end, a failure or `stop()`."""
-        plan, broker = self._plan, self._broker
+        plan, broker = self._plan, self.broker
         self._account = broker.account_id
         self.contracts = {one.symbol: one for one in map(broker.qualify, plan.contracts)}
         self.started_at = broker.now()
@@ -148,7 +148,7 @@ class Trader:
         return self._strategy.explain()
 
     def _list_positions(self) -> None:
-        for position in self._broker.positions():
+        for position in self.broker.positions():
             _log.info(
                 "%s shares of %s were in the account before; this session leaves them alone",
                 position.quantity,
@@ -158,7 +158,7 @@ class Trader:
     def _warm_up(self) -> None:
         """Show the strategy the bars before the session; what it would have ordered then is not sent."""
         needed, contracts = self._strategy.warm_up, self.contracts.values()
-        history = bars_before(self._broker, contracts, self._plan.timeframe, needed)
+        history = bars_before(self.broker, contracts, self._plan.timeframe, needed)
         self._lacks_history = len(history) < needed * len(contracts)
         self._seen_until = history[-1].end if history else 0
         try:
@@ -187,9 +187,12 @@ class Trader:
                 equity.mark(bars)
             if instant >= self._flat_at:
                 self._near_close(instant)
-            decide(bars)
             if observers:
+                observers.tell(lambda observer: observer.deciding())
+                decide(bars)
                 self._show(bars)
+            else:
+                decide(bars)
             if instant >= deadline:
                 break
 
@@ -212,7 +215,7 @@ class Trader:
 
     def _is_over(self, stream: EventStream) -> bool:
         """Whether the session has come to its end, now that no event came."""
-        if stream.ended or self._broker.now() >= self._deadline:
+        if stream.ended or self.broker.now() >= self._deadline:
             return True
         self._observers.tell(lambda observer: observer.idle())
         return False
@@ -229,6 +232,8 @@ class Trader:
     # Orders out.
 
     def _send(self, orders: Sequence[Order]) -> None:
+        if self._observers:
+            self._observers.tell(lambda observer: observer.decided(orders))
         if self._resting:
             _log.info("held back before the close: %s", ", ".join(f"{o.action} {o.quantity}" for o in orders))
             return
@@ -244,12 +249,20 @@ class Trader:
         if self._observers:
             self._observers.tell(lambda observer: observer.sent(order))
         try:
-            trade = self._broker.place_order(order)
-        except _REFUSALS as error:
+            trade = self.broker.place_order(order)
+        except BrokerError as error:
+            self._tell_answer(order, error)
+            if not isinstance(error, _REFUSALS):
+                raise
             self.portfolio.refused(order)
             self._count_rejection(order, str(error))
         else:
             self._order_ids[reference] = trade.order_id
+            if self._observers:
+                self._tell_answer(order, trade)
+
+    def _tell_answer(self, order: Order, answer: Trade | BrokerError) -> None:
+        self._observers.tell(lambda observer: observer.answered(order, answer))
 
     def _count_rejection(self, order: Order, reason: str) -> None:
         self._rejections.warn("rejected: %s %s %s: %s", order.action, order.quantity, order.contract.symbol, reason)
@@ -335,7 +348,7 @@ class Trader:
                 _log.warning("order %s could not be cancelled: the venue has never confirmed it", reference)
                 continue
             try:
-                trade = self._broker.cancel_order(order_id)
+                trade = self.broker.cancel_order(order_id)
             except BrokerError as error:
                 _log.warning("order %s could not be cancelled: %s", reference, error)
             else:
@@ -377,13 +390,13 @@ class Trader:
 
     def _settle(self) -> None:
         """Count the fills that no event has told yet, without waiting for the market."""
-        for fill in self._broker.fills(since=to_datetime(self.started_at)):
+        for fill in self.broker.fills(since=to_datetime(self.started_at)):
             self._filled(fill)
             if fill.commission_report is not None and fill.execution.order_ref.startswith(self._prefix):
                 self.portfolio.charged(fill.commission_report)
 
     def _summary(self, seconds: float) -> SessionSummary:
-        totals, equity, broker = self.portfolio.totals, self._equity, self._broker
+        totals, equity, broker = self.portfolio.totals, self._equity, self.broker
         prices = dict(equity.prices)
         try:
             final = float(broker.account_summary().net_liquidation)

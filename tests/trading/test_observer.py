@@ -6,9 +6,10 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from src.brokers.simulated import SimulatedBroker
+from src.domain.errors import BrokerError, OrderRejectedError
 from src.domain.events import Event, Filled
 from src.domain.market import Bar
-from src.domain.orders import Order
+from src.domain.orders import Order, Trade
 from src.trading.observer import Observer
 from src.trading.trader import Trader
 from tests.trading.test_trader import Scripted, at_bar, buy, plan
@@ -24,6 +25,21 @@ class Diary(Observer):
         self.curve: list[tuple[int, float]] = []
         self.orders: list[str] = []
         self.end: list[BaseException | None] = []
+        self.answers: list[Trade | BrokerError] = []
+        self.steps: list[str] = []
+
+    def deciding(self) -> None:
+        """Keep when."""
+        self.steps.append("deciding")
+
+    def decided(self, orders: Sequence[Order]) -> None:
+        """Keep how many."""
+        self.steps.append(f"wants {len(orders)}")
+
+    def answered(self, order: Order, answer: Trade | BrokerError) -> None:
+        """Keep it."""
+        self.steps.append(f"answered {order.order_ref}")
+        self.answers.append(answer)
 
     def heard(self, event: Event) -> None:
         """Keep it."""
@@ -54,6 +70,9 @@ def test_an_observer_sees_the_order_its_fill_the_curve_and_the_end(market: Marke
     assert [event.fill.execution.order_ref for event in diary.events if isinstance(event, Filled)] == ["test-1"]
     assert diary.curve == [(1, 100_000), (1, 100_000), (1, 100_099), (1, 100_199), (1, 100_299)]
     assert diary.end == [None]
+    assert diary.steps == ["deciding", "deciding", "wants 1", "answered test-1", "deciding", "deciding", "deciding"]
+    [trade] = diary.answers
+    assert isinstance(trade, Trade)
 
 
 def test_an_order_that_is_not_accepted_is_told_with_its_reason(market: Market) -> None:
@@ -63,6 +82,8 @@ def test_an_order_that_is_not_accepted_is_told_with_its_reason(market: Market) -
     Trader(broker, Scripted(at_bar(1, lambda bar: buy(bar, 1000))), plan("MSFT"), [diary]).run()
     assert diary.orders[0] == "sent test-1"
     assert diary.orders[1].startswith("refused test-1: ")
+    [error] = diary.answers
+    assert isinstance(error, OrderRejectedError)
 
 
 def test_an_observer_that_fails_is_left_out_and_the_session_goes_on(
