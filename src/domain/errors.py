@@ -112,3 +112,19 @@ class NotSupportedError(BrokerError):
 
 class DataFileError(ConfigurationError):
     """A price file is unusable; the message names file, line, column and what was expected."""
+
+
+class JournalError(BrokerError):
+    """The journal cannot be used: damaged, newer than this version, another account's. The file is left as it is."""
+
+
+class JournalInUseError(JournalError):
+    """Another process writes this journal: it trades on the same account."""
+
+    retryable = True
+
+
+class JournalUnavailableError(JournalError):
+    """An intent could not be written down, so nothing may be sent."""
+
+    retryable = True

@@ -14,7 +14,7 @@ class FileLock:
 
     def acquire(self) -> bool:
         """Take the lock without waiting; False when another process has it."""
-        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
+        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o600)
         try:
             if sys.platform == "win32":
                 import msvcrt

@@ -5,10 +5,11 @@ of the process, so it should bear a timeout of its own.
 """
 
 import threading
+from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from queue import Empty, SimpleQueue
-from typing import TypeVar
+from typing import Final, Generic, TypeVar
 
 from src.runtime.clock import monotonic
 
@@ -44,3 +45,83 @@ def call_in_parallel(calls: Sequence[Callable[[], T]], timeout: float) -> list[T
             break
         results[index] = result
     return results
+
+
+class GroupCommit(Generic[T]):
+    """One slow commit for all who wait for it: whoever comes first commits what the others have brought meanwhile.
+
+    `commit` takes what each of them brought, and returns an error or None for each; what it raises, all of them get.
+    """
+
+    def __init__(self, commit: Callable[[Sequence[T]], Sequence[Exception | None]]) -> None:
+        self._commit = commit
+        self._turn = threading.Lock()
+        self._waiting: deque[_Waiting[T]] = deque()
+
+    def submit(self, item: T) -> None:
+        """Return once `item` is committed; raise what kept it from that, InterruptedError when the commit broke off."""
+        mine = _Waiting(item)
+        self._waiting.append(mine)
+        with self._turn:
+            if not mine.settled:
+                self._settle_all()
+        if mine.error is not None:
+            raise mine.error
+
+    def between(self, action: Callable[[], None]) -> None:
+        """Do `action` while nothing is being committed."""
+        with self._turn:
+            action()
+
+    def _settle_all(self) -> None:
+        group: list[_Waiting[T]] = []
+        outcomes: Sequence[Exception | None] = ()
+        try:
+            group += [self._waiting.popleft() for _ in range(len(self._waiting))]
+            outcomes = self._commit([each.item for each in group])
+        except Exception as error:  # noqa: BLE001  # each of them raises it in its own thread
+            outcomes = [error] * len(group)
+        finally:
+            # Also when Ctrl-C breaks the commit off: nobody is told that something is committed which is not.
+            for each, outcome in zip(group, outcomes or [_BROKEN_OFF] * len(group), strict=True):
+                each.error, each.settled = outcome, True
+
+
+_BROKEN_OFF: Final = InterruptedError("the commit broke off")
+
+
+class _Waiting(Generic[T]):
+    __slots__ = ("error", "item", "settled")
+
+    def __init__(self, item: T) -> None:
+        self.item, self.settled = item, False
+        self.error: Exception | None = _BROKEN_OFF
+
+
+class Worker:
+    """A daemon thread that does `body` soon after it is nudged: `delay` seconds, so that several nudges are one."""
+
+    def __init__(self, body: Callable[[], None], delay: float, name: str) -> None:
+        self._body, self._delay = body, delay
+        self._nudged, self._stopped = threading.Event(), threading.Event()
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._thread.start()
+
+    def nudge(self) -> None:
+        """Ask for the body to be done; returns at once."""
+        if not self._nudged.is_set():
+            self._nudged.set()
+
+    def stop(self) -> None:
+        """End the thread once the body is done; idempotent. What was nudged last may be left undone."""
+        self._stopped.set()
+        self._nudged.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._stopped.is_set():
+            self._nudged.wait()
+            self._stopped.wait(self._delay)
+            self._nudged.clear()
+            if not self._stopped.is_set():
+                self._body()

@@ -1,0 +1,82 @@
+"""What became of each intent, told by a journal's facts in their order. Pure."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from decimal import Decimal
+
+from src.domain.intents import Intent, IntentRecord, IntentState
+from src.domain.journal_facts import Acknowledged, Amended, Executed, JournalFact, Refused, Sending, StateChanged
+
+
+def execution_family(exec_id: str) -> tuple[str, int]:
+    """An execution's id without its revision, and the revision: a correction bears the same id with a higher one.
+
+    Ids of fewer than three parts have no revision.
+    """
+    stem, dot, revision = exec_id.rpartition(".")
+    return (stem, int(revision)) if dot and "." in stem and revision.isdecimal() else (exec_id, 0)
+
+
+class Outcomes:
+    """Every intent and what became of it; facts are taken in the order in which they were written."""
+
+    def __init__(self, facts: Iterable[JournalFact] = ()) -> None:
+        self._records: dict[str, IntentRecord] = {}
+        self._revisions: dict[str, tuple[int, Executed]] = {}
+        for each in facts:
+            self.take(each)
+
+    @property
+    def records(self) -> tuple[IntentRecord, ...]:
+        """All of them, oldest first."""
+        return tuple(self._records.values())
+
+    @property
+    def unsettled(self) -> tuple[IntentRecord, ...]:
+        """Those of which the venue may still know something that we do not."""
+        return tuple(record for record in self._records.values() if not record.state.is_settled)
+
+    @property
+    def executions(self) -> Mapping[str, Executed]:
+        """What counts of the executions, by family: the latest revision of each."""
+        return {family: execution for family, (_, execution) in self._revisions.items()}
+
+    def take(self, news: JournalFact) -> None:
+        """Take one fact in. What concerns no intent of this journal, and what is told twice, changes nothing."""
+        if isinstance(news, Intent):
+            self._records.setdefault(news.order_ref, IntentRecord.begin(news))
+        elif isinstance(news, Executed):
+            self._execute(news)
+        elif isinstance(news, Sending | Acknowledged | StateChanged | Amended | Refused):
+            record = self._records.get(news.order_ref)
+            if record is not None:
+                self._records[news.order_ref] = _told(record, news)
+
+    def _execute(self, execution: Executed) -> None:
+        family, revision = execution_family(execution.exec_id)
+        known = self._revisions.get(family)
+        if known is not None and known[0] >= revision:
+            return
+        self._revisions[family] = revision, execution
+        record = self._records.get(execution.order_ref)
+        if record is not None:
+            replaced = (
+                known[1].shares if known is not None and known[1].order_ref == execution.order_ref else Decimal(0)
+            )
+            filled = record.filled + execution.shares - replaced
+            self._records[execution.order_ref] = record.executed(filled, execution.time)
+
+
+def _told(record: IntentRecord, news: Sending | Acknowledged | StateChanged | Amended | Refused) -> IntentRecord:
+    match news:
+        case Sending():
+            return replace(record, order_id=news.order_id).told(IntentState.SENDING, news.time)
+        case Acknowledged():
+            named = replace(record, order_id=news.order_id, perm_id=news.perm_id or record.perm_id)
+            return named.told(IntentState.PARTIAL if record.filled > 0 else IntentState.ACKED, news.time)
+        case StateChanged():
+            return record.told(news.state, news.time, news.reason)
+        case Amended():
+            return replace(record, quantity=news.quantity, updated=news.time)
+        case Refused():
+            return record.told(IntentState.REFUSED, news.time, f"{news.rule}: limit {news.limit}, value {news.value}")
