@@ -90,7 +90,8 @@ class LiveAITrader:
         if self._stopped:
             trader.stop()
         self.summary = trader.run()
-        self.cash = self.ib_client.get_account_info().get("available_funds", self.cash)
+        if self.ib_client.connected:  # it may have been lost meanwhile; the summary is there all the same
+            self.cash = self.ib_client.get_account_info().get("available_funds", self.cash)
         self.remarks = _remarks(trader, strategy.warm_up)
         return trader.failure is None
 
@@ -101,9 +102,9 @@ class LiveAITrader:
 
         if self.summary is None:
             return "There was no session."
-        prices = Prices.MARKET
-        if self.summary.mode == Mode.SIMULATED:
-            prices = Prices.RECORDED if self._options.play and self._options.play.replay else Prices.SEEDED
+        prices = Prices.RECORDED if self._options.play and self._options.play.replay else Prices.SEEDED
+        if self.ib_client.found is not None:
+            prices = Prices.GATEWAY if self.summary.mode == Mode.SIMULATED else Prices.MARKET
         return text(self.summary, prices, self.remarks)
 
     def _plan(self, minutes: float | None) -> "SessionPlan":
@@ -136,7 +137,7 @@ class LiveAITrader:
         from src.trading.closes import NyseCloses
 
         hours, replayed = self._settings.sim_market_hours, bool(self._options.play and self._options.play.replay)
-        always = self.ib_client.simulation_mode and (hours == "always" or (hours == "auto" and not replayed))
+        always = self.ib_client.found is None and (hours == "always" or (hours == "auto" and not replayed))
         if self._options.flat_before_close is None:
             return None
         if always:
@@ -148,9 +149,11 @@ class LiveAITrader:
         from src.domain.errors import ConfigurationError
 
         play = self._options.play
-        if play is not None and play.speed != 1 and not self.ib_client.simulation_mode:
+        if play is not None and play.speed != 1 and self.ib_client.found is not None:
             self.ib_client.disconnect()
-            raise ConfigurationError("--speed: a real market runs at its own speed; leave it at `real`")
+            raise ConfigurationError(
+                "--speed: TWS's market runs at its own speed; leave it at `real`, or add --backend simulated"
+            )
 
 
 def _remarks(trader: "Trader", warm_up: int) -> tuple[str, ...]:

@@ -44,7 +44,7 @@ def _demo(backend: str | None) -> int:
         print(f"❌ Not connected: {client.health_check()['error']}")
         return NO_CONNECTION
     try:
-        print(f"✅ Connected to IBKR: {mode_words(client.mode)}")
+        print(f"✅ Connected to IBKR: {mode_words(client.mode, client.found)}")
         print(f"💰 Account: {client.get_account_info()['account_id']} ({client.mode.capitalize()})")
         filled = [_trade(client, symbol) for symbol in SYMBOLS]
         print(f"📊 Final Portfolio: ${client.get_account_info()['net_liquidation']:,.2f}")

@@ -36,7 +36,7 @@ def _check() -> int:
     try:
         fallen_back = client.health_check()["fallback_reason"] is not None
         verdict = "❌ CONNECTION FAILED: no TWS, and instead" if fallen_back else "✅ CONNECTION SUCCESSFUL!"
-        print(f"{verdict} {mode_words(client.mode)}")
+        print(f"{verdict} {mode_words(client.mode, client.found)}")
         if fallen_back:
             _explain(client)
             return NO_CONNECTION

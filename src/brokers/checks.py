@@ -25,6 +25,7 @@ from src.brokers.command_line import (
     prepare_streams,
     with_output,
 )
+from src.brokers.findings import Finding
 from src.brokers.opening import Play
 from src.domain.errors import InvalidOrderError
 from src.domain.market import Mode
@@ -60,11 +61,12 @@ class Report:
     error: str | None
     exit_code: int
     lines: Sequence[str] = field(default=(), compare=False)
+    found: Finding | None = field(default=None, compare=False)
 
     def as_json(self) -> str:
-        """Return the report as one line of JSON; the lines for a person stay out of it."""
+        """Return the report as one line of JSON; what is for a person stays out of it."""
         facts = asdict(self)
-        del facts["lines"]
+        del facts["lines"], facts["found"]
         return json.dumps(facts, allow_nan=False)
 
     def as_text(self) -> str:
@@ -75,7 +77,7 @@ class Report:
     @property
     def mode_words(self) -> str:
         """The mode as a person must not overlook it."""
-        return mode_words(Mode(self.mode))
+        return mode_words(Mode(self.mode), self.found)
 
 
 class _WrongUseError(Exception):
@@ -145,7 +147,7 @@ def _run(client_type: "type[IBGatewayClient]", options: argparse.Namespace) -> R
         if not connected:
             cause = client.health_check()["error"]
             found = CheckResult({}, _tried(client), cause, NO_CONNECTION)
-        elif options.require == "tws" and mode is Mode.SIMULATED:
+        elif options.require == "tws" and client.found is None:
             found = CheckResult({}, _tried(client), "TWS is required, and this is the simulator", NO_CONNECTION)
         else:
             found = _CHECKS[options.test](client, options)
@@ -162,6 +164,7 @@ def _run(client_type: "type[IBGatewayClient]", options: argparse.Namespace) -> R
         error=found.error,
         exit_code=found.exit_code,
         lines=found.lines,
+        found=None if client is None else client.found,
     )
 
 
@@ -187,6 +190,8 @@ def _check_connect(client: "IBGatewayClient", options: argparse.Namespace) -> Ch
         "fallback_reason": health["fallback_reason"],
     }
     account = f"account {client.broker.account_id}"
+    if client.found is not None:
+        return CheckResult(result, [account, f"TWS answers at {client.found.where}, {health['library']}"])
     if (reason := health["fallback_reason"]) is None:
         return CheckResult(result, [account])
     error = f"no TWS ({reason}); {mode_words(client.mode)} instead. IBKR_BACKEND=simulated asks for that by name"

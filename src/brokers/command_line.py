@@ -13,6 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+from src.brokers.findings import Finding
 from src.domain.errors import (
     BrokerError,
     ConfigurationError,
@@ -41,8 +42,10 @@ _STANDARD_ERROR: Final = 2
 _PERSONS_OWN: Final = (ConfigurationError, InvalidOrderError, UnknownContractError, LiveTradingRefusedError)
 
 
-def mode_words(mode: Mode) -> str:
-    """Return the mode as a person must not overlook it."""
+def mode_words(mode: Mode, found: Finding | None = None) -> str:
+    """Return the mode as a person must not overlook it; `found` is the TWS or paper gateway behind the session."""
+    if mode is Mode.SIMULATED and found is not None:
+        return f"SIMULATED (on the paper gateway at {found.where}: no money, no market)"
     return _MODE_WORDS[mode]
 
 

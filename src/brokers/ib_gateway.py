@@ -280,14 +280,20 @@ class IBGatewayClient:
         return session.broker.events(*map(session.contracts.find, symbols or self.supported_symbols))
 
     def is_market_open(self) -> bool:
-        """Whether the stock market is open now, on the session's clock: New York's hours, or `SIM_MARKET_HOURS`."""
+        """Whether the stock market is open now, on the session's clock.
+
+        New York's hours; on the simulator `SIM_MARKET_HOURS`, on a paper gateway what it says.
+        """
         from src.runtime.calendars import sessions_between  # brings pandas
 
-        broker, hours = self._ready().broker, self._settings.sim_market_hours
-        never_closes = hours == "always" or (hours == "auto" and not self._play.replay)
-        if broker.mode is Mode.SIMULATED and never_closes:
-            return True
-        now = broker.now()
+        session, hours = self._ready(), self._settings.sim_market_hours
+        broker, now = session.broker, session.broker.now()
+        if session.opening.found is None:
+            if hours == "always" or (hours == "auto" and not self._play.replay):
+                return True
+        elif broker.mode is Mode.SIMULATED:
+            details = broker.contract_details(session.contracts.find(self._settings.symbols[0]))
+            return any(opens <= now < closes for opens, closes in details.sessions)
         return sessions_between(now, now).is_open(now)
 
     # --- Orders -------------------------------------------------------------------------------------------------

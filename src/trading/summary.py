@@ -9,6 +9,7 @@ class Prices(StrEnum):
     """Where a session's prices came from, and what that means for its result; the value is the text that says so."""
 
     MARKET = ""
+    GATEWAY = "Fills are simulated, on a paper gateway, whose prices may be invented."
     RECORDED = "Prices are recorded, fills are simulated."
     SEEDED = "Prices are invented (seeded): the P&L says nothing about the strategy."
 

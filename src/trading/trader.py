@@ -149,6 +149,8 @@ class Trader:
 
     def _list_positions(self) -> None:
         for position in self.broker.positions():
+            if not position.quantity:
+                continue
             _log.info(
                 "%s shares of %s were in the account before; this session leaves them alone",
                 position.quantity,
