@@ -10,8 +10,7 @@ import argparse
 import json
 import logging
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final
@@ -46,6 +45,7 @@ class SessionOptions:
     strategy_options: Mapping[str, str] = field(default_factory=dict)
     quantities: Mapping[str, Decimal] = field(default_factory=dict)
     flat_before_close: float | None = None
+    dry_run: bool = False
     observers: "tuple[Observer, ...]" = ()
 
 
@@ -84,6 +84,7 @@ class LiveAITrader:
         if not self.ib_client.connect():
             return False
         self._refuse_other_speeds()
+        self._refuse_unless_meant()
         self.cash = self.ib_client.get_account_info().get("available_funds", self.cash)
         trader = Trader(self.ib_client.broker, strategy, self._plan(duration_minutes), self._options.observers)
         self._trader = trader
@@ -121,6 +122,7 @@ class LiveAITrader:
             on_exit=self._settings.on_exit,
             flat_before_close=self._options.flat_before_close,
             close_after=self._closes(),
+            dry_run=self._options.dry_run,
         )
 
     def _contracts(self) -> "tuple[Contract, ...]":
@@ -155,6 +157,15 @@ class LiveAITrader:
                 "--speed: TWS's market runs at its own speed; leave it at `real`, or add --backend simulated"
             )
 
+    def _refuse_unless_meant(self) -> None:
+        from src.console.confirmation import agrees_to_live
+        from src.domain.errors import LiveTradingRefusedError
+        from src.domain.market import Mode
+
+        if self.ib_client.mode is Mode.LIVE and not agrees_to_live(self.ib_client.broker.account_id):
+            self.ib_client.disconnect()
+            raise LiveTradingRefusedError("the session was not confirmed: nothing was sent")
+
 
 def _remarks(trader: "Trader", warm_up: int) -> tuple[str, ...]:
     """What a person should know beside the figures."""
@@ -164,6 +175,8 @@ def _remarks(trader: "Trader", warm_up: int) -> tuple[str, ...]:
         f"{symbol}: the strategy needs {warm_up + 1:,} bars before it can decide, and saw {seen:,}."
         for symbol, seen in trader.undecided.items()
     ]
+    if trader.rehearsal.wishes:
+        remarks.append(trader.rehearsal.in_words())
     if trader.rejected:
         remarks.append(f"{trader.rejected:,} of the orders were rejected.")
     if trader.liquidated:
@@ -194,7 +207,7 @@ def _session(arguments: Sequence[str] | None) -> int:
     from src.console.signals import Signals
 
     real_time = not wish.replay and wish.speed == 1
-    prepare_streams(verbose=real_time and not wish.quiet)
+    prepare_streams(verbose=real_time and not wish.quiet, as_json=wish.log_format == "json")
     signals = Signals()
     try:
         with signals:
@@ -207,6 +220,7 @@ def _session(arguments: Sequence[str] | None) -> int:
 def _run(wish: argparse.Namespace, signals: "Signals") -> int:
     from src.brokers.command_line import DONE, FAILED, NO_CONNECTION
     from src.brokers.opening import Play
+    from src.console.faces import faces
     from src.runtime.heap import settle_heap
     from src.trading.strategy import parse_options
 
@@ -222,7 +236,7 @@ def _run(wish: argparse.Namespace, signals: "Signals") -> int:
         persistent=real_time,
     )
     minutes = wish.duration if wish.duration is not None or wish.replay else _DEFAULT_MINUTES
-    with _progress_bar(minutes, shown=sys.stderr.isatty() and not wish.quiet) as observers:
+    with faces(settings, minutes=minutes, runs_ahead=not real_time, quiet=wish.quiet) as observers:
         trader = LiveAITrader(
             SessionOptions(
                 settings=settings,
@@ -231,6 +245,7 @@ def _run(wish: argparse.Namespace, signals: "Signals") -> int:
                 strategy_options=parse_options(wish.strategy_option),
                 quantities=wish.quantity,
                 flat_before_close=wish.flat_before_close,
+                dry_run=wish.dry_run,
                 observers=observers,
             )
         )
@@ -269,17 +284,6 @@ def _settings(wish: argparse.Namespace) -> "Settings":
         sim_fees=wish.fees,
         on_exit=wish.on_exit,
     )
-
-
-@contextmanager
-def _progress_bar(minutes: float | None, *, shown: bool) -> "Iterator[tuple[Observer, ...]]":
-    if not shown:
-        yield ()
-        return
-    from src.console.progress import ProgressBar
-
-    with ProgressBar(minutes) as bar:
-        yield (bar,)
 
 
 if __name__ == "__main__":

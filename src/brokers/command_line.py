@@ -49,13 +49,39 @@ def mode_words(mode: Mode, found: Finding | None = None) -> str:
     return _MODE_WORDS[mode]
 
 
-def prepare_streams(*, verbose: bool = False) -> None:
-    """Send the log to standard error, and let a terminal that knows no such sign print `?` in its place."""
+def prepare_streams(*, verbose: bool = False, as_json: bool = False) -> None:
+    """Send the log to standard error, and let a terminal that knows no such sign print `?` in its place.
+
+    `as_json`: an object a line, for machines: time (ISO 8601 UTC), level, logger, message.
+    """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
     level = logging.INFO if verbose else logging.WARNING
     logging.basicConfig(stream=sys.stderr, level=level, format="%(levelname)s: %(message)s")
+    if as_json:
+        for handler in logging.getLogger().handlers:
+            handler.setFormatter(_JsonLines())
+
+
+class _JsonLines(logging.Formatter):
+    """A record as one line of JSON."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line; a traceback is one of its fields."""
+        import json  # only who asks for it pays
+
+        from src.runtime.clock import NS, to_datetime
+
+        entry = {
+            "time": to_datetime(int(record.created * NS)).isoformat(timespec="milliseconds"),
+            "level": record.levelname,
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        if record.exc_info:
+            entry["traceback"] = self.formatException(record.exc_info)
+        return json.dumps(entry, ensure_ascii=False)
 
 
 def run_command(body: Callable[[], int]) -> int:

@@ -1,5 +1,7 @@
-"""New York's closes for a session that must be flat before them: a year of the calendar at a time, when needed."""
+"""New York's closes, a year of the calendar at a time, and when a session must be flat before them."""
 
+from collections.abc import Callable
+from sys import maxsize
 from typing import Final
 
 from src.exchange.sessions import Sessions
@@ -22,3 +24,30 @@ class NyseCloses:
             self._until = moment + 365 * _DAY
             self._sessions = sessions_between(moment - _DAY, self._until)
         return self._sessions.close_after(moment)
+
+
+class ClosingTime:
+    """When to be flat: so many market minutes before each close. Never, without minutes or where nothing closes."""
+
+    def __init__(self, minutes: float | None, close_after: Callable[[int], int | None] | None) -> None:
+        self._lead = 0 if minutes is None else int(minutes * 60 * NS)
+        self._close_after = None if minutes is None else close_after
+        #: The moment to be flat at, epoch ns; far away when there is none.
+        self.flat_at = maxsize
+        #: Flat before a close: no new orders until it has come.
+        self.is_resting = False
+
+    def plan(self, now: int) -> None:
+        """Find the next close after `now`."""
+        close = self._close_after(now) if self._close_after is not None else None
+        self.flat_at = maxsize if close is None else close - self._lead
+
+    def has_come(self, instant: int) -> bool:
+        """Whether to flatten at this instant, at or after `flat_at`: once a close; past it, the next one is planned."""
+        if instant >= self.flat_at + self._lead:
+            self.is_resting = False
+            self.plan(instant)
+            if instant < self.flat_at:
+                return False
+        first, self.is_resting = not self.is_resting, True
+        return first

@@ -85,6 +85,9 @@ class Observer:
     def answered(self, order: Order, answer: Trade | BrokerError) -> None:
         """The order that left has its answer: it works, or why it does not, or why nobody knows."""
 
+    def rehearsed(self, order: Order) -> None:
+        """In a dry run: an order that would have left, and does not."""
+
     def refused(self, order: Order, reason: str) -> None:
         """An order was not accepted, by the venue or by a limit of ours."""
 
@@ -95,7 +98,7 @@ class Observer:
         """The session is over, and what it leaves is in order as far as it could be."""
 
 
-class Observers:
+class Observers(Observer):
     """Several as one. Falsy when there is none, so that a session nobody watches does not even ask."""
 
     def __init__(self, observers: Sequence[Observer] = ()) -> None:
@@ -104,8 +107,40 @@ class Observers:
     def __bool__(self) -> bool:
         return bool(self._observers)
 
-    def tell(self, what: Callable[[Observer], None]) -> None:
-        """Tell each of them; who fails is not told again."""
+    def began(self, session: Watched, equity: float) -> None:  # noqa: D102  # see Observer, here and below
+        self._tell(lambda observer: observer.began(session, equity))
+
+    def heard(self, event: Event) -> None:  # noqa: D102
+        self._tell(lambda observer: observer.heard(event))
+
+    def deciding(self) -> None:  # noqa: D102
+        self._tell(lambda observer: observer.deciding())
+
+    def decided(self, orders: Sequence[Order]) -> None:  # noqa: D102
+        self._tell(lambda observer: observer.decided(orders))
+
+    def bars(self, bars: Sequence[Bar], equity: float) -> None:  # noqa: D102
+        self._tell(lambda observer: observer.bars(bars, equity))
+
+    def sent(self, order: Order) -> None:  # noqa: D102
+        self._tell(lambda observer: observer.sent(order))
+
+    def answered(self, order: Order, answer: Trade | BrokerError) -> None:  # noqa: D102
+        self._tell(lambda observer: observer.answered(order, answer))
+
+    def rehearsed(self, order: Order) -> None:  # noqa: D102
+        self._tell(lambda observer: observer.rehearsed(order))
+
+    def refused(self, order: Order, reason: str) -> None:  # noqa: D102
+        self._tell(lambda observer: observer.refused(order, reason))
+
+    def idle(self) -> None:  # noqa: D102
+        self._tell(lambda observer: observer.idle())
+
+    def ended(self, failure: BaseException | None) -> None:  # noqa: D102
+        self._tell(lambda observer: observer.ended(failure))
+
+    def _tell(self, what: Callable[[Observer], None]) -> None:
         for observer in tuple(self._observers):
             try:
                 what(observer)

@@ -13,7 +13,7 @@ class SessionPlan:
     """What a session trades and when it ends. Durations are market minutes; None is "until the prices end".
 
     `close_after` tells the market's first close after a moment, None when it never closes; without it nothing is
-    flattened before a close.
+    flattened before a close. In a dry run nothing is sent, and what would have been is kept.
     """
 
     session: str
@@ -24,3 +24,4 @@ class SessionPlan:
     on_exit: Literal["cancel", "keep", "flatten"] = "cancel"
     flat_before_close: float | None = None
     close_after: Callable[[int], int | None] | None = None
+    dry_run: bool = False

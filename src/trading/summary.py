@@ -1,8 +1,16 @@
 """What a session came to: the facts with their fixed names, and the text a person reads."""
 
+import logging
 from dataclasses import asdict, dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
+
+from src.domain.errors import BrokerError
+from src.runtime.clock import iso
+from src.trading.equity import Equity
+from src.trading.observer import Watched
+
+_log: Final = logging.getLogger(__name__)
 
 
 class Prices(StrEnum):
@@ -42,6 +50,34 @@ class SessionSummary:
         return {**asdict(self), "symbols": list(self.symbols)}
 
 
+def conclude(session: Watched, equity: Equity, bars: int, seconds: float) -> SessionSummary:
+    """Sum a session up at its end. Where the broker does not tell the account's worth any more, it is the session's."""
+    totals, portfolio, broker = session.portfolio.totals, session.portfolio, session.broker
+    prices = dict(equity.prices)
+    try:
+        final = float(broker.account_summary().net_liquidation)
+        prices |= {held.contract.symbol: float(held.market_price) for held in broker.positions()}  # it marks so
+    except BrokerError as error:
+        _log.warning("the final equity is the session's own, the broker does not tell: %s", error)
+        final = equity.value
+    return SessionSummary(
+        mode=broker.mode.value,
+        symbols=tuple(session.contracts),
+        start=iso(session.started_at),
+        end=iso(broker.now()),
+        bars=bars,
+        orders=totals.orders,
+        fills=totals.fills,
+        commissions=round(float(totals.commissions), 6),
+        realized_pnl=round(float(portfolio.realized_pnl()), 6),
+        unrealized_pnl=round(float(portfolio.unrealized_pnl(prices)), 6),
+        final_equity=round(final, 6),
+        max_drawdown=round(equity.max_drawdown, 9),
+        seconds=round(seconds, 3),
+        bars_per_second=round(bars / seconds, 1) if seconds > 0 else 0.0,
+    )
+
+
 def text(summary: SessionSummary, prices: Prices, remarks: tuple[str, ...] = ()) -> str:
     """The summary for a person; `remarks` are further lines."""
     rows = (
@@ -67,5 +103,5 @@ def _dollars(amount: float) -> str:
     return f"-${shown}" if amount < 0 and shown.strip("0.,") else f"${shown}"
 
 
-def _moment(iso: str) -> str:
-    return iso.replace("T", " ").rstrip("Z")
+def _moment(stamp: str) -> str:
+    return stamp.replace("T", " ").rstrip("Z")

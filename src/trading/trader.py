@@ -29,15 +29,18 @@ from src.domain.events import (
 from src.domain.market import Bar, Contract
 from src.domain.orders import AccountId, Action, Fill, Order, OrderId, OrderStatus, Trade
 from src.runtime.bridge import EventStream
-from src.runtime.clock import NS, iso, monotonic, to_datetime
+from src.runtime.clock import NS, monotonic, to_datetime
+from src.trading.closes import ClosingTime
 from src.trading.equity import Equity
 from src.trading.history import bars_before, never_decided
 from src.trading.mistakes import MISTAKES, Explanations, Repeated, checked_orders, trace_outside
 from src.trading.observer import Observer, Observers
 from src.trading.plan import SessionPlan
 from src.trading.portfolio import Portfolio
+from src.trading.rehearsal import Rehearsal
 from src.trading.strategy import Strategy
-from src.trading.summary import SessionSummary
+from src.trading.summary import SessionSummary, conclude
+from src.trading.words import order_in_words
 
 _log = logging.getLogger(__name__)
 
@@ -49,7 +52,7 @@ _REFUSALS: Final = (OrderRejectedError, InvalidOrderError, NoMarketDataError, No
 
 
 class Trader:
-    """Runs one session. `portfolio`, `rejected`, `liquidated` and `failure` tell more than the summary does."""
+    """Runs one session. `portfolio`, `rejected`, `liquidated`, `rehearsal` and `failure` tell more than the summary."""
 
     def __init__(
         self, broker: Broker, strategy: Strategy, plan: SessionPlan, observers: Sequence[Observer] = ()
@@ -65,13 +68,14 @@ class Trader:
         self._account = AccountId("")
         self.session = plan.session
         self.contracts: dict[str, Contract] = {}
+        self.rehearsal = Rehearsal(plan.timeframe.seconds)
         self._prefix = f"{plan.session}-"
         self._order_ids: dict[str, OrderId] = {}
         self._stopping = False
         self._bars = 0
         self.started_at = 0
-        self._deadline = self._flat_at = maxsize
-        self._resting = False  # flat before a close: no new orders until it has come
+        self._deadline = maxsize
+        self._closing = ClosingTime(plan.flat_before_close, plan.close_after)
         self._lacks_history = False
         self._seen_until = 0  # the end of the last bar of history
         self._equity = Equity(0.0)
@@ -99,12 +103,12 @@ class Trader:
         self._equity = Equity(float(broker.account_summary().net_liquidation))
         if plan.duration is not None:
             self._deadline = self.started_at + int(plan.duration * 60 * NS)
-        self._plan_flattening(self.started_at)
+        self._closing.plan(self.started_at)
         self._list_positions()
         with broker.events(*self.contracts.values(), bars=plan.timeframe) as stream:
             _log.info("session %s begins: %s on %s", plan.session, ", ".join(self.contracts), broker.mode)
             began = monotonic()
-            self._observers.tell(lambda observer: observer.began(self, self._equity.value))
+            self._observers.began(self, self._equity.value)
             try:
                 self._warm_up()
                 self._trade(stream)
@@ -117,11 +121,11 @@ class Trader:
             finally:
                 seconds = monotonic() - began
                 self._finish(stream)
-        self._observers.tell(lambda observer: observer.ended(self.failure))
+        self._observers.ended(self.failure)
         if self._lacks_history:
             contracts = self.contracts.values()
             self.undecided = never_decided(broker, contracts, plan.timeframe, self._strategy.warm_up)
-        return self._summary(seconds)
+        return conclude(self, self._equity, self._bars, seconds)
 
     @property
     def rejected(self) -> int:
@@ -172,7 +176,7 @@ class Trader:
     def _trade(self, stream: EventStream) -> None:
         """Read events until something ends the session. Per bar this makes nothing and logs nothing."""
         next_event, hear, decide, equity = stream.next, self._hear, self._decide, self._equity
-        seen_until, deadline, observers = self._seen_until, self._deadline, self._observers
+        seen_until, deadline, closing, observers = self._seen_until, self._deadline, self._closing, self._observers
         while not self._stopping:
             event = next_event(_POLL)
             if type(event) is not BarClosed:
@@ -187,12 +191,13 @@ class Trader:
                 continue
             if not equity.idle:
                 equity.mark(bars)
-            if instant >= self._flat_at:
-                self._near_close(instant)
+            if instant >= closing.flat_at and closing.has_come(instant):
+                self._cancel_working()
+                self._sell_out()
             if observers:
-                observers.tell(lambda observer: observer.deciding())
+                observers.deciding()
                 decide(bars)
-                self._show(bars)
+                observers.bars(bars, equity.value)
             else:
                 decide(bars)
             if instant >= deadline:
@@ -219,12 +224,8 @@ class Trader:
         """Whether the session has come to its end, now that no event came."""
         if stream.ended or self.broker.now() >= self._deadline:
             return True
-        self._observers.tell(lambda observer: observer.idle())
+        self._observers.idle()
         return False
-
-    def _show(self, bars: Sequence[Bar]) -> None:
-        value = self._equity.value
-        self._observers.tell(lambda observer: observer.bars(bars, value))
 
     def _fail(self, message: str, error: BaseException, trace: TracebackType | None = None) -> None:
         self.failure = error
@@ -234,41 +235,45 @@ class Trader:
     # Orders out.
 
     def _send(self, orders: Sequence[Order]) -> None:
-        if self._observers:
-            self._observers.tell(lambda observer: observer.decided(orders))
-        if self._resting:
+        self._observers.decided(orders)
+        if self._closing.is_resting:
             _log.info("held back before the close: %s", ", ".join(f"{o.action} {o.quantity}" for o in orders))
+            return
+        if self._plan.dry_run:
+            self._rehearse(orders)
             return
         if self._tells:
             self._explanations.tell(logging.INFO)
         for order in orders:
             self._place(order, self.contracts[order.contract.symbol])
 
+    def _rehearse(self, orders: Sequence[Order]) -> None:
+        """Keep what would be sent, and send nothing."""
+        for order in orders:
+            if self.rehearsal.add(self.broker.now(), order):
+                _log.info("dry run, not sent: %s", order_in_words(order))
+                self._observers.rehearsed(order)
+
     def _place(self, order: Order, contract: Contract) -> None:
         reference = f"{self._prefix}{self.portfolio.totals.orders + 1}"
         order = order.addressed(contract, self._account, reference)
         self.portfolio.sent(order)
-        if self._observers:
-            self._observers.tell(lambda observer: observer.sent(order))
+        self._observers.sent(order)
         try:
             trade = self.broker.place_order(order)
         except BrokerError as error:
-            self._tell_answer(order, error)
+            self._observers.answered(order, error)
             if not isinstance(error, _REFUSALS):
                 raise
             self.portfolio.refused(order)
             self._count_rejection(order, str(error))
         else:
             self._order_ids[reference] = trade.order_id
-            if self._observers:
-                self._tell_answer(order, trade)
-
-    def _tell_answer(self, order: Order, answer: Trade | BrokerError) -> None:
-        self._observers.tell(lambda observer: observer.answered(order, answer))
+            self._observers.answered(order, trade)
 
     def _count_rejection(self, order: Order, reason: str) -> None:
         self._rejections.warn("rejected: %s %s %s: %s", order.action, order.quantity, order.contract.symbol, reason)
-        self._observers.tell(lambda observer: observer.refused(order, reason))
+        self._observers.refused(order, reason)
 
     # Events in.
 
@@ -276,8 +281,7 @@ class Trader:
         hearer = self._hearers.get(type(event))
         if hearer is not None:
             hearer(event)
-        if self._observers:
-            self._observers.tell(lambda observer: observer.heard(event))
+        self._observers.heard(event)
 
     def _charged(self, event: CommissionCharged) -> None:
         if self.portfolio.charged(event.report):
@@ -322,26 +326,7 @@ class Trader:
         ):
             self._count_rejection(order, trade.reason)
 
-    # The end, and the market's close.
-
-    def _plan_flattening(self, now: int) -> None:
-        minutes, close_after = self._plan.flat_before_close, self._plan.close_after
-        self._flat_at = maxsize
-        if minutes is not None and close_after is not None and (close := close_after(now)) is not None:
-            self._flat_at = close - int(minutes * 60 * NS)
-
-    def _near_close(self, instant: int) -> None:
-        """Flatten when the moment has come; begin anew once the close has."""
-        close = self._flat_at + int((self._plan.flat_before_close or 0) * 60 * NS)
-        if instant >= close:
-            self._resting = False
-            self._plan_flattening(instant)
-            if instant < self._flat_at:
-                return
-        if not self._resting:
-            self._cancel_working()
-            self._sell_out()
-            self._resting = True
+    # The end.
 
     def _cancel_working(self) -> None:
         """Cancel the own orders that still work, and count what they filled until then."""
@@ -396,29 +381,3 @@ class Trader:
             self._filled(fill)
             if fill.commission_report is not None and fill.execution.order_ref.startswith(self._prefix):
                 self.portfolio.charged(fill.commission_report)
-
-    def _summary(self, seconds: float) -> SessionSummary:
-        totals, equity, broker = self.portfolio.totals, self._equity, self.broker
-        prices = dict(equity.prices)
-        try:
-            final = float(broker.account_summary().net_liquidation)
-            prices |= {held.contract.symbol: float(held.market_price) for held in broker.positions()}  # it marks so
-        except BrokerError as error:
-            _log.warning("the final equity is the session's own, the broker does not tell: %s", error)
-            final = equity.value
-        return SessionSummary(
-            mode=broker.mode.value,
-            symbols=tuple(self.contracts),
-            start=iso(self.started_at),
-            end=iso(broker.now()),
-            bars=self._bars,
-            orders=totals.orders,
-            fills=totals.fills,
-            commissions=round(float(totals.commissions), 6),
-            realized_pnl=round(float(self.portfolio.realized_pnl()), 6),
-            unrealized_pnl=round(float(self.portfolio.unrealized_pnl(prices)), 6),
-            final_equity=round(final, 6),
-            max_drawdown=round(equity.max_drawdown, 9),
-            seconds=round(seconds, 3),
-            bars_per_second=round(self._bars / seconds, 1) if seconds > 0 else 0.0,
-        )

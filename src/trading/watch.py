@@ -16,6 +16,7 @@ from src.domain.market import Bar, Contract
 from src.domain.orders import Order, OrderStatus
 from src.runtime.clock import monotonic, wall_clock
 from src.trading.observer import Observer, Watched
+from src.trading.words import order_in_words, price_shown, shares_shown
 
 #: Events kept: more than any screen shows at once.
 _EVENTS: Final = 200
@@ -91,7 +92,8 @@ class SessionWatch(Observer):
 
     def note(self, tone: Tone, text: str) -> None:
         """Add a line of somebody else's, as of the log; fit for any thread."""
-        self._events.append(EventLine(self._now or wall_clock(), tone, text))
+        now = wall_clock() if self._session is None else self._session.broker.now()
+        self._events.append(EventLine(now, tone, text))
 
     def began(self, session: Watched, equity: float) -> None:  # noqa: D102  # see Observer, here and below
         self._session, self._equity, self._now = session, equity, session.started_at
@@ -115,17 +117,18 @@ class SessionWatch(Observer):
             self._gather()
 
     def sent(self, order: Order) -> None:  # noqa: D102
-        level = order.limit_price or order.stop_price
-        price = f" at {price_shown(level)}" if level else ""
-        words = f"{order.action} {order.quantity} {order.contract.symbol} {order.order_type}{price} is sent"
-        self.note(Tone.PLAIN, words)
+        self.note(Tone.PLAIN, f"{order_in_words(order)} is sent")
         if self._session is not None:
             self._explanation = self._session.explain()
         self._gather()
 
     def refused(self, order: Order, reason: str) -> None:  # noqa: D102
         self._refused += 1
-        self.note(Tone.WARNING, f"{order.action} {order.quantity} {order.contract.symbol} is not accepted: {reason}")
+        self.note(Tone.WARNING, f"{order_in_words(order)} is not accepted: {reason}")
+        self._gather()
+
+    def rehearsed(self, order: Order) -> None:  # noqa: D102
+        self.note(Tone.PLAIN, f"dry run, not sent: {order_in_words(order)}")
         self._gather()
 
     def idle(self) -> None:  # noqa: D102
@@ -181,7 +184,7 @@ def told(event: Event, now: int) -> EventLine | None:
     if isinstance(event, Filled):
         one = event.fill.execution
         forced = " (liquidated by the venue)" if one.liquidation else ""
-        text = f"{one.side} {one.shares} {one.contract.symbol} filled at {price_shown(one.price)}{forced}"
+        text = f"{one.side} {shares_shown(one.shares)} {one.contract.symbol} filled at {price_shown(one.price)}{forced}"
         return EventLine(one.time, Tone.WARNING if one.liquidation else Tone.GOOD, text)
     if isinstance(event, ConnectionChanged):
         state = "is back" if event.connected else "is LOST"
@@ -191,15 +194,8 @@ def told(event: Event, now: int) -> EventLine | None:
         return EventLine(event.time, Tone.WARNING, f"{event.code}: {event.text}" if event.code else event.text)
     if isinstance(event, OrderChanged) and event.trade.status in (OrderStatus.CANCELLED, OrderStatus.INACTIVE):
         trade = event.trade
-        what = f"{trade.order.action} {trade.order.quantity} {trade.order.contract.symbol}"
         why = f": {trade.reason}" if trade.reason else ""
-        return EventLine(trade.time, Tone.WARNING, f"{what} is {trade.status}{why}")
+        return EventLine(trade.time, Tone.WARNING, f"{order_in_words(trade.order)} is {trade.status}{why}")
     if isinstance(event, CommissionCharged) and event.report.commission:
         return EventLine(now, Tone.PLAIN, f"commission {event.report.commission:.2f} {event.report.currency}")
     return None
-
-
-def price_shown(price: Decimal | float) -> str:
-    """A price with cents, and with what lies between them where there is something."""
-    whole, _, part = f"{price:,.4f}".partition(".")
-    return f"{whole}.{part[:2]}{part[2:].rstrip('0')}"

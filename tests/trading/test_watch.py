@@ -7,7 +7,7 @@ from src.brokers.simulated import SimulatedBroker
 from src.domain.events import ConnectionChanged, Notice
 from src.domain.market import Mode
 from src.trading.trader import Trader
-from src.trading.watch import SessionWatch, Tone, price_shown, told
+from src.trading.watch import SessionWatch, Tone, told
 from tests.trading.test_trader import Scripted, at_bar, buy, plan
 
 Market = Callable[..., SimulatedBroker]
@@ -62,13 +62,3 @@ def test_a_lost_connection_and_a_message_of_the_venue_are_lines() -> None:
     notice = told(Notice(9, 2103, "a farm is down"), 7)
     assert notice is not None
     assert (notice.time, notice.text) == (9, "2103: a farm is down")
-
-
-def test_a_price_shows_its_cents_and_what_lies_between_them() -> None:
-    """Price improvement is seen, trailing zeros are not."""
-    assert [price_shown(Decimal(p)) for p in ("11", "106.075", "106.4625", "12345.6")] == [
-        "11.00",
-        "106.075",
-        "106.4625",
-        "12,345.60",
-    ]
