@@ -18,7 +18,7 @@ What it does, and where it departs from the market:
 Every id is a counter: the same seed and the same commands give the same events, byte for byte.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from decimal import Decimal, localcontext
 from math import inf
@@ -185,21 +185,11 @@ class Exchange:
         self, account: AccountId, parent: Order, children: Sequence[Order], now: int
     ) -> tuple[Event, ...]:
         """Take an order and those that enter in its first fill, or nothing of them; their ids follow each other."""
-        with localcontext(CONTEXT):
-            self._check_time(now)
-            self._floor.reach(now)
-            self._floor.take_family(account, parent, children, now)
-            self._floor.reach(now)
-            return self._flush(now)
+        return self._act(now, lambda: self._floor.take_family(account, parent, children, now))
 
     def submit_exit(self, account: AccountId, parent_id: OrderId, order: Order, now: int) -> tuple[Event, ...]:
         """Take one more exit of an order that works or has filled; it closes no more than that order has opened."""
-        with localcontext(CONTEXT):
-            self._check_time(now)
-            self._floor.reach(now)
-            self._floor.take_exit(account, parent_id, order, now)
-            self._floor.reach(now)
-            return self._flush(now)
+        return self._act(now, lambda: self._floor.take_exit(account, parent_id, order, now))
 
     def modify(self, account: AccountId, order_id: OrderId, change: OrderChange, now: int) -> tuple[Event, ...]:
         """Change a working order; a refused change is a `Notice` and leaves the order as it is."""
@@ -242,6 +232,27 @@ class Exchange:
                 self._floor.notice(now, CANCEL_TOO_LATE, text, account, order_id)
             elif order.status is not OrderStatus.PENDING_CANCEL:
                 self._floor.send_cancel(order, now)
+            return self._flush(now)
+
+    def liquidate(self, account: AccountId, contract: Contract, now: int) -> tuple[Event, ...]:
+        """Close a position at market, as for want of margin; nothing when there is none."""
+        held = self.ledger.accounts[account]
+        holding = held.holdings.get(contract.con_id)
+        if holding is None or not holding.quantity:
+            return ()
+        return self._act(now, lambda: self._floor.liquidate(held, holding, now))
+
+    def correct(self, exec_id: str, shares: int | None, price: Decimal | None, now: int) -> tuple[Event, ...]:
+        """Correct an execution's shares or price (None: as it was), as an exchange may; UnknownOrderError."""
+        return self._act(now, lambda: self._floor.settlement.correct(exec_id, shares, price))
+
+    def _act(self, now: int, act: Callable[[], object]) -> tuple[Event, ...]:
+        """Bring the market up to `now`, act there, and hand out what has happened."""
+        with localcontext(CONTEXT):
+            self._check_time(now)
+            self._floor.reach(now)
+            act()
+            self._floor.reach(now)
             return self._flush(now)
 
     def preview(self, account: AccountId, order: Order, now: int) -> OrderPreview:

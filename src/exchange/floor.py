@@ -140,7 +140,7 @@ class Floor:
     def _ring(self, time: int, alarm: int) -> None:
         if alarm == 0:
             for account, holding in self._margin_calls.overnight():
-                self._liquidate(account, holding, time)
+                self.liquidate(account, holding, time)
         elif alarm == 1:
             self.expire(time, outside_rth=False)
             self._suspend(time)
@@ -330,10 +330,10 @@ class Floor:
         """Liquidate what an account can no longer carry; True when something new is on its way for that."""
         started = self.settlement.traded = False
         for account, holding in self._margin_calls.due():
-            started |= self._liquidate(account, holding, now)
+            started |= self.liquidate(account, holding, now)
         return started
 
-    def _liquidate(self, account: Account, holding: Holding, now: int) -> bool:
+    def liquidate(self, account: Account, holding: Holding, now: int) -> bool:
         """Close a position at market, unless that is under way; everything else of the contract is cancelled."""
         at_work = [w for w in self.at_work.values() if w.account == account.account_id]
         if any(w.order.order_ref == LIQUIDATION for w in at_work):

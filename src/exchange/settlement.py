@@ -4,13 +4,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 
+from src.domain.errors import UnknownOrderError
 from src.domain.events import CommissionCharged, Event, Filled, OrderChanged, PositionChanged
-from src.domain.orders import AccountId, CommissionReport, Execution, Fill, OrderStatus
+from src.domain.orders import AccountId, Action, CommissionReport, Execution, Fill, OrderStatus
 from src.domain.rejections import CANCELLED
 from src.exchange.book import Book
 from src.exchange.commission import FeeSchedule
 from src.exchange.ledger import Ledger
-from src.exchange.units import dollars
+from src.exchange.units import dollars, exact_units
 from src.exchange.valuation import day_of, position
 from src.exchange.working import LIQUIDATION, Working
 
@@ -85,6 +86,50 @@ class Settlement:
             order.order.order_ref,
             order.order.order_ref == LIQUIDATION,
         )
+
+    def correct(self, exec_id: str, shares: int | None, price: Decimal | None) -> None:
+        """Replace an execution (None: as it was); no shares annul it. Raises UnknownOrderError.
+
+        Its id bears the next number behind the last dot. The ledger undoes the old trade and books the new one, so that
+        cash and shares are right; the order itself stays as it is.
+        """
+        for account_id, fills in self.fills.items():
+            for index, fill in enumerate(fills):
+                if fill.execution.exec_id == exec_id:
+                    fills[index] = self._corrected(account_id, fill, shares, price)
+                    return
+        raise UnknownOrderError(f"no execution {exec_id} here")
+
+    def _corrected(self, account_id: AccountId, fill: Fill, shares: int | None, price: Decimal | None) -> Fill:
+        old, account = fill.execution, self._ledger.accounts[account_id]
+        paid = fill.commission_report.commission if fill.commission_report is not None else Decimal(0)
+        shares = int(old.shares) if shares is None else shares
+        price = old.price if price is None else price
+        sign, day, day_trades = 1 if old.side is Action.BUY else -1, day_of(old.time), list(account.day_trades)
+        self._ledger.apply(account, old.contract, -sign * int(old.shares), exact_units(old.price), -paid, day)
+        charged = paid if shares else Decimal(0)
+        at = exact_units(price)
+        holding, realized = self._ledger.apply(account, old.contract, sign * shares, at, charged, day)
+        account.day_trades[:] = day_trades
+        family, _, number = old.exec_id.rpartition(".")
+        total = old.cumulative - old.shares + shares
+        value = old.average_price * old.cumulative - old.price * old.shares + price * shares
+        execution = replace(
+            old,
+            exec_id=f"{family}.{int(number) + 1:02}",
+            shares=Decimal(shares),
+            price=price,
+            cumulative=total,
+            average_price=value / total if total else Decimal(0),
+        )
+        report = CommissionReport(execution.exec_id, charged, realized)
+        self._out += (
+            Filled(Fill(execution, report)),
+            CommissionCharged(account_id, old.order_id, report),
+            PositionChanged(position(account, holding, at)),
+        )
+        self.traded = True
+        return Fill(execution, report)
 
     def _settle_group(self, order: Working, shares: int, time: int) -> None:
         group = order.group

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from src.domain.errors import ConfigurationError
 from src.domain.orders import AccountId
+from src.gateways.scenario import NOTHING, read_scenario
 from src.gateways.tws_codec import NEWEST
 from src.gateways.tws_server import DEFAULT_ACCOUNT, DEFAULT_PORT, GatewayOptions, checked_account, serve
 from src.runtime.market import Market, MarketRules, recorded_market, seeded_market
@@ -17,6 +18,8 @@ from src.settings import Settings, load_settings
 def main(arguments: Sequence[str], prog: str) -> int:
     """Serve until a signal; return the exit code that it asks for."""
     wish = _parser(prog).parse_args(arguments)
+    settings = load_settings()
+    seed = settings.sim_seed if wish.seed is None else wish.seed
     options = GatewayOptions(
         host=wish.host,
         port=wish.port,
@@ -25,12 +28,14 @@ def main(arguments: Sequence[str], prog: str) -> int:
         master_client_id=wish.master_client_id,
         two_step_what_if=wish.two_step_what_if,
         allow_remote=wish.allow_remote,
+        scenario=read_scenario(wish.scenario) if wish.scenario else NOTHING,
+        seed=seed,
+        log=wish.log,
     )
-    settings = load_settings()
     names = [name for given in wish.account or [DEFAULT_ACCOUNT] for name in given.split(",") if name]
     cash = settings.initial_capital if wish.cash is None else wish.cash
     accounts = {AccountId(checked_account(name)): cash for name in names}
-    market, prices = _market(wish, settings, accounts)
+    market, prices = _market(wish, settings, seed, accounts)
     try:
         stopped_by = serve(market, options, lambda port: _banner(port, names, prices, wish))
     except OSError as error:
@@ -38,12 +43,14 @@ def main(arguments: Sequence[str], prog: str) -> int:
     return 128 + stopped_by
 
 
-def _market(wish: argparse.Namespace, settings: Settings, accounts: dict[AccountId, Decimal]) -> tuple[Market, str]:
+def _market(
+    wish: argparse.Namespace, settings: Settings, seed: int, accounts: dict[AccountId, Decimal]
+) -> tuple[Market, str]:
     rules = MarketRules(
         preset=wish.preset or settings.sim_preset,
         hours=wish.market_hours or settings.sim_market_hours,
         fees=settings.sim_fees,
-        seed=settings.sim_seed if wish.seed is None else wish.seed,
+        seed=seed,
     )
     if wish.replay:
         from src.runtime.files import load
@@ -63,6 +70,8 @@ def _banner(port: int, names: list[str], prices: str, wish: argparse.Namespace) 
     ]
     if any(not name.startswith(("DU", "DF", "SIM")) for name in names):
         lines.append("  WARNING: an account id that looks like real money's was named; programs may believe it.")
+    if wish.scenario:
+        lines.append(f"  MISBEHAVES ON PURPOSE, as {wish.scenario} says.")
     if wish.allow_remote:
         lines.append("  WARNING: --allow-remote: anybody who reaches this address can trade here, without a password.")
     return "\n".join(lines)
@@ -77,7 +86,7 @@ def _parser(prog: str) -> argparse.ArgumentParser:
     add("--port", type=int, default=DEFAULT_PORT, metavar="N", help=f"default {DEFAULT_PORT}; 0 takes a free one")
     add("--account", nargs="+", action="extend", metavar="ID", help=f"account ids (default {DEFAULT_ACCOUNT})")
     add("--cash", type=_dollars, metavar="DOLLARS", help="cash of each account (default INITIAL_CAPITAL)")
-    add("--seed", type=int, metavar="N", help="of the invented prices (default SIM_SEED)")
+    add("--seed", type=int, metavar="N", help="of the invented prices and of a scenario's chances (default SIM_SEED)")
     add("--replay", type=Path, nargs="+", action="extend", metavar="PATH", help="price files or folders")
     add("--speed", type=_speed, metavar="real|N|max", help="market time (default real; max in a replay)")
     add("--preset", choices=("ideal", "realistic"), help="how orders fill (default SIM_PRESET)")
@@ -86,6 +95,8 @@ def _parser(prog: str) -> argparse.ArgumentParser:
     add("--max-server-version", type=int, default=NEWEST, metavar="N", help=f"newest version spoken (default {NEWEST})")
     add("--master-client-id", type=int, metavar="N", help="a client that sees, and may cancel, the orders of all")
     add("--two-step-what-if", action="store_true", help="answer a what-if order in two frames, as a real TWS does")
+    add("--scenario", type=Path, metavar="FILE", help="misbehave on purpose as this file says (docs/paper_gateway.md)")
+    add("--log", type=Path, metavar="FILE", help="append every order, execution and request there, as JSON lines")
     add("--allow-remote", action="store_true", help="listen beyond this machine: whoever reaches it can trade, unasked")
     return parser
 

@@ -7,6 +7,7 @@ There is no ticker thread: every call, and `EventStream.next`, catches the marke
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from decimal import Decimal
 from math import nan
 from typing import NamedTuple
 
@@ -225,6 +226,25 @@ class Venue:
     def cancel(self, account: AccountId, order_id: OrderId) -> tuple[Event, ...]:
         """Cancel an order now."""
         return self._command(lambda now: self.exchange.cancel(account, order_id, now))
+
+    def correct(self, exec_id: str, shares: int | None, price: Decimal | None) -> tuple[Event, ...]:
+        """Correct an execution now."""
+        return self._command(lambda now: self.exchange.correct(exec_id, shares, price, now))
+
+    def liquidate(self, account: AccountId, contract: Contract) -> tuple[Event, ...]:
+        """Close a position now, as for want of margin."""
+        return self._command(lambda now: self.exchange.liquidate(account, contract, now), contract)
+
+    def thin(self, contract: Contract, shares: int) -> None:
+        """Leave only so many shares on offer on each side until the next quote; NoMarketDataError where none stands."""
+        with self.lock:
+            self.want(contract)
+            self.catch_up()
+            quote = self.exchange.standing_quote(contract)
+            if quote is None:
+                raise NoMarketDataError(f"no quote of {contract.symbol} stands")
+            thinned = quote._replace(time=self._stamp(), bid_size=float(shares), ask_size=float(shares))
+            self._publish(self.exchange.quote(thinned))
 
     def _command(self, give: Callable[[int], tuple[Event, ...]], contract: Contract | None = None) -> tuple[Event, ...]:
         """Bring the market up to now, give a command at that moment, and publish what follows."""

@@ -7,7 +7,9 @@ that is too long by 507 and the end.
 import asyncio
 import logging
 import socket
+import struct
 from collections import deque
+from collections.abc import Callable, Mapping
 from typing import Final, Protocol, cast
 
 from src.gateways.tws_codec import (
@@ -30,6 +32,7 @@ from src.gateways.tws_server.times import greeting_time
 _log = logging.getLogger(__name__)
 _QUICKACK: Final[int | None] = getattr(socket, "TCP_QUICKACK", None)
 _GREETING_SECONDS: Final = 60.0
+_LAST_WORDS_SECONDS: Final = 1.0
 _WRITE_AT_ONCE: Final = 16_384
 _SLOW: Final = 1 << 20
 _STUCK: Final = 64 << 20
@@ -41,6 +44,8 @@ class Host(Protocol):
 
     max_server_version: int
     latency: float
+    #: What every answer passes before it is written; None: nothing.
+    on_send: "Callable[[Connection, Reply], None] | None"
 
     def now(self) -> int:
         """Market time."""
@@ -77,6 +82,8 @@ class Connection(asyncio.Protocol):
         self._later: deque[tuple[float, bytes]] = deque()
         self._flushing: asyncio.Handle | None = None
         self._at_once = False
+        self._is_finished = False
+        self._unread: bytearray | None = None  # what has come while the connection hangs
         self.ended: asyncio.Future[None] = self._loop.create_future()
         self.server_version = 0
         self.client_id = -1
@@ -117,7 +124,7 @@ class Connection(asyncio.Protocol):
     @property
     def is_open(self) -> bool:
         """Whether something can be sent."""
-        return self._transport is not None and not self._transport.is_closing()
+        return self._transport is not None and not self._transport.is_closing() and not self._is_finished
 
     @property
     def is_started(self) -> bool:
@@ -133,14 +140,48 @@ class Connection(asyncio.Protocol):
             self._transport.close()
 
     def abort(self) -> None:
-        """End the connection at once, with a reset where the system can."""
+        """End the connection at once; what was not written is lost."""
         if self._transport is not None:
             self._transport.abort()
+
+    def reset(self) -> None:
+        """End the connection with a reset (RST)."""
+        if self._socket is not None and self._transport is not None:
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.abort()
+
+    def finish(self) -> None:
+        """Send what is due and end in order (FIN); what the client still says is not read."""
+        if self._transport is not None and self.is_open:
+            self._ready += (data for _, data in self._later)
+            self._later.clear()
+            self.flush()
+            self._is_finished = True
+            self._transport.write_eof()
+            self._loop.call_later(_LAST_WORDS_SECONDS, self.close)
+
+    def hang(self, seconds: float | None) -> None:
+        """Neither read nor write for `seconds`, None for good. What comes and goes meanwhile waits."""
+        if self._unread is None:
+            self._unread = bytearray()
+        if seconds is not None:
+            self._loop.call_later(seconds, self._revive)
+
+    def _revive(self) -> None:
+        waited, self._unread = self._unread, None
+        if waited and self.is_open:
+            self.data_received(bytes(waited))
+        self._flush_later()
 
     # --- bytes in --------------------------------------------------------------------------------------------------
 
     def data_received(self, data: bytes) -> None:
         """Read what has come: the greeting first, then frames, as many as there are."""
+        if self._is_finished:
+            return
+        if self._unread is not None:
+            self._unread += data[: _STUCK - len(self._unread)]
+            return
         if self._socket is not None and _QUICKACK is not None:
             # Old clients leave Nagle's algorithm on: without this their second message waits 40 ms for our delayed ACK.
             self._socket.setsockopt(socket.IPPROTO_TCP, _QUICKACK, 1)
@@ -199,11 +240,21 @@ class Connection(asyncio.Protocol):
         self.send(ErrorMessage(request_id, code, text))
 
     def send(self, message: Reply) -> None:
-        """Send a message after the gateway's latency, behind those before it."""
+        """Send a message, unless a scenario wants something else of it."""
+        if self._host.on_send is None:
+            self.put(message)
+        else:
+            self._host.on_send(self, message)
+
+    def put(self, message: Reply, texts: Mapping[bytes, bytes] | None = None) -> None:
+        """Write a message after the gateway's latency, behind those before it; `texts` are put in others' places."""
         if not self.is_open:
             return
         try:
-            data = frame(encode_reply(message, self.server_version))
+            payload = encode_reply(message, self.server_version)
+            for old, new in texts.items() if texts else ():
+                payload = payload.replace(old, new)
+            data = frame(payload)
         except WireError:
             _log.exception("client %d: a message could not be written", self.client_id)
             return
@@ -238,7 +289,7 @@ class Connection(asyncio.Protocol):
 
     def flush(self) -> None:
         """Write what is due, in pieces that clients take well."""
-        if self._transport is None or not self._ready:
+        if self._transport is None or not self._ready or self._unread is not None:
             return
         piece: list[bytes] = []
         size = 0

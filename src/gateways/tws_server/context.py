@@ -5,7 +5,7 @@ from functools import lru_cache
 from typing import Any
 
 from src.domain.market import Contract
-from src.domain.orders import AccountId
+from src.domain.orders import AccountId, Fill
 from src.exchange.listings import Listing
 from src.gateways.tws_codec import WireContract
 from src.gateways.tws_server.connection import Connection
@@ -58,6 +58,11 @@ class Context:
         if not account_id:
             raise RefusedError(ACCOUNT_MISSING, "You must specify an account.")
         raise RefusedError(321, f"Error validating request.-'bF' : cause - Invalid account code '{account_id}'")
+
+    def fills(self, account: AccountId) -> tuple[Fill, ...]:
+        """The executions of an account, with what they cost."""
+        with self.venue.lock:
+            return self.venue.exchange.fills(account)
 
     def settle(self) -> None:
         """Let a command reach the exchange: a replay that waits for its clients lets the latency pass, a clock does."""

@@ -7,8 +7,10 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Final, Self, TypeVar
 
+from src.gateways.scenario import Scenario, scenario_of
 from src.gateways.tws_server.options import GatewayOptions
 from src.gateways.tws_server.server import Server
+from src.gateways.tws_server.truth import Truth
 from src.runtime.bridge import LoopThread
 from src.runtime.market import Market
 
@@ -59,6 +61,19 @@ class PaperGateway:
             return what(server)
 
         return self._thread.call(run(), _PATIENCE)
+
+    def truth(self) -> Truth:
+        """What has really happened: orders, requests, faults."""
+        return self.call(lambda server: server.tell_truth())
+
+    def play(self, scenario: Scenario | str) -> None:
+        """Misbehave from now on as these rules say (a scenario, or its YAML); seconds of `at` count from here."""
+        rules = scenario_of(scenario) if isinstance(scenario, str) else scenario
+        self.call(lambda server: server.play(rules))
+
+    def behave(self) -> None:
+        """Forget every rule."""
+        self.call(lambda server: server.behave())
 
     def __enter__(self) -> Self:
         return self.start()

@@ -3,9 +3,11 @@
 import ipaddress
 import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from src.domain.errors import ConfigurationError
+from src.gateways.scenario import NOTHING, Scenario
 from src.gateways.tws_codec import NEWEST, OLDEST
 
 DEFAULT_PORT: Final = 7597
@@ -20,6 +22,7 @@ class GatewayOptions:
 
     `master_client_id` sees and may cancel every client's orders. `two_step_what_if` answers a what-if as TWS does, an
     empty frame first; `allow_remote` lets it listen beyond this machine, for anybody who can reach it.
+    `scenario` makes it misbehave, by chances drawn from `seed`; `log` is a file for the log of truth.
     """
 
     host: str = "127.0.0.1"
@@ -29,6 +32,9 @@ class GatewayOptions:
     master_client_id: int | None = None
     two_step_what_if: bool = False
     allow_remote: bool = False
+    scenario: Scenario = NOTHING
+    seed: int = 1
+    log: Path | None = None
 
     def __post_init__(self) -> None:
         if self.port in _LIVE_PORTS:

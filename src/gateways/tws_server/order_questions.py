@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from src.domain.orders import AccountId, Fill
+from src.domain.orders import Fill
 from src.gateways.tws_codec import (
     CompletedOrdersEnd,
     ExecutionDataEnd,
@@ -76,14 +76,10 @@ class OrderQuestions:
                 raise invalid(str(error), "bE") from None
         for account in self._context.accounts:
             if message.acct_code in ("", account):
-                for fill in self._fills(account):
+                for fill in self._context.fills(account):
                     if fill.execution.time >= since:
                         self._send_execution(client, message, fill)
         client.send(ExecutionDataEnd(message.req_id))
-
-    def _fills(self, account: AccountId) -> tuple[Fill, ...]:
-        with self._context.venue.lock:
-            return self._context.venue.exchange.fills(account)
 
     def _send_execution(self, client: Connection, message: ReqExecutions, fill: Fill) -> None:
         execution = fill.execution

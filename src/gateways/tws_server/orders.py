@@ -11,7 +11,7 @@ from typing import Final
 
 from src.domain.errors import BrokerError, InvalidOrderError
 from src.domain.events import CommissionCharged, Event, Filled, Notice, OrderChanged
-from src.domain.orders import OrderId, OrderStatus, Trade
+from src.domain.orders import Order, OrderId, OrderStatus, Trade
 from src.domain.rejections import HELD
 from src.gateways.tws_codec import (
     CancelOrder,
@@ -99,15 +99,34 @@ class OrderDesk:
             else:
                 self._add(client, message)
         except RefusedError as refused:
-            client.error(message.order_id, refused.code, refused.text)
-            working = self._orders.get(key)
-            if message.order.what_if or refused.code == DUPLICATE_ORDER:
-                pass
-            elif working is not None and not working.is_done:  # it works on as it was
-                self._tell(working, news.open_order(working), news.status_of(working))
-            elif working is None and refused.code in _ENDS_ORDER:
-                client.send(_never(message, client.client_id))
+            self.refuse(client, message, refused)
         self._context.deliver()
+
+    def refuse(self, client: Connection, message: PlaceOrder, refused: RefusedError) -> None:
+        """Tell a client that its order, or its change, is not taken; nothing is booked."""
+        client.error(message.order_id, refused.code, refused.text)
+        working = self._orders.get((client.client_id, message.order_id))
+        if message.order.what_if or refused.code == DUPLICATE_ORDER:
+            pass
+        elif working is not None and not working.is_done:  # it works on as it was
+            self._tell(working, news.open_order(working), news.status_of(working))
+        elif working is None and refused.code in _ENDS_ORDER:
+            client.send(_never(message, client.client_id))
+
+    def knows(self, client_id: int, order_id: int) -> bool:
+        """Whether a client has an order of this id already."""
+        return (client_id, order_id) in self._orders
+
+    def place_unasked(self, order: Order, client_id: int = 0) -> None:
+        """Place an order that no message has asked for: client 0's by hand, or another client's next."""
+        if client_id:
+            placed = Placed(client_id, self.next_id(client_id), 0, foreign(order), order)
+            self._keep(placed)
+            self._submit([placed])
+        else:
+            self._venue.submit(order.account, order)
+            self._context.deliver()
+            self._context.wake()
 
     def _add(self, client: Connection, message: PlaceOrder) -> None:
         if message.order_id < self.next_id(client.client_id):
@@ -231,6 +250,10 @@ class OrderDesk:
 
     def _cancel_all(self, client: Connection, message: ReqGlobalCancel) -> None:
         del client, message
+        self.withdraw_all()
+
+    def withdraw_all(self) -> None:
+        """Cancel every order of everybody."""
         for placed in tuple(self._by_exchange_id.values()) + tuple(self._orders.values()):
             if not placed.is_done and placed.status is not OrderStatus.PENDING_CANCEL:
                 self._withdraw(placed)
@@ -337,6 +360,12 @@ class OrderDesk:
         """Every order, in the order in which they came."""
         found = {placed.perm_id: placed for placed in (*self._orders.values(), *self._by_exchange_id.values())}
         return [found[perm_id] for perm_id in sorted(found)]
+
+    def of_event(self, event: Event) -> Placed | None:
+        """The order that an event is about; None for other events."""
+        if isinstance(event, OrderChanged):
+            return self._by_exchange_id.get(event.trade.order_id)
+        return self._by_exchange_id.get(event.fill.execution.order_id) if isinstance(event, Filled) else None
 
     def of_exchange(self, order_id: OrderId) -> Placed | None:
         """The order that the exchange has under an id."""

@@ -12,11 +12,15 @@ from collections.abc import Callable
 from typing import Final
 
 from src.domain.events import Event
+from src.domain.orders import Execution, OrderId
 from src.exchange.prices import Instant
+from src.gateways.scenario import Scenario, request_names
 from src.gateways.tws_codec import (
     CurrentTime,
     ManagedAccounts,
     NextValidId,
+    PlaceOrder,
+    Reply,
     ReqAccountUpdates,
     ReqAccountUpdatesMulti,
     ReqAllOpenOrders,
@@ -36,6 +40,7 @@ from src.gateways.tws_server.connection import Connection
 from src.gateways.tws_server.context import Context, Handlers
 from src.gateways.tws_server.contracts import ContractDesk
 from src.gateways.tws_server.depth import Depth
+from src.gateways.tws_server.faults import Faults
 from src.gateways.tws_server.history import History
 from src.gateways.tws_server.market_data import MarketData
 from src.gateways.tws_server.options import GatewayOptions
@@ -45,6 +50,7 @@ from src.gateways.tws_server.past_ticks import PastTicks
 from src.gateways.tws_server.profit import ProfitDesk
 from src.gateways.tws_server.refusals import CLIENT_ID_IN_USE, RefusedError
 from src.gateways.tws_server.streams import Streams
+from src.gateways.tws_server.truth import Truth, TruthLog
 from src.runtime.clock import NS
 from src.runtime.market import Market
 
@@ -77,6 +83,9 @@ class Server:
         self.max_server_version, self.latency = options.max_server_version, options.latency
         self.context = Context(market, options, self.deliver, self.wake)
         self.orders = OrderDesk(self.context)
+        self.truth = TruthLog(options.log)
+        self.faults = Faults(self.context, self, self.orders, self.truth)
+        self.on_send: Callable[[Connection, Reply], None] | None = None
         self.accounts = AccountDesk(self.context)
         self.market_data = MarketData(self.context)
         self.history = History(self.context)
@@ -96,6 +105,7 @@ class Server:
         self._turn_at: asyncio.TimerHandle | asyncio.Handle | None = None
         self._timers: list[asyncio.TimerHandle] = []
         self._values_at: asyncio.TimerHandle | None = None
+        self._coming_back: asyncio.Task[None] | None = None
         self.port = 0
         market.venue.follow(self._news.extend, self._news.append)
 
@@ -103,9 +113,9 @@ class Server:
 
     async def start(self) -> int:
         """Listen; returns the port. OSError when it is taken."""
-        loop = asyncio.get_running_loop()
-        self._listener = await loop.create_server(lambda: Connection(self), self.options.host, self.options.port)
-        self.port = self._listener.sockets[0].getsockname()[1]
+        await self._listen(self.options.port)
+        self._follow_scenario()
+        self.faults.begin()
         self._every(_VALUES_SECONDS, self.accounts.tell_values)
         self._every(_PROFIT_SECONDS, self.profit.tell)
         self._every(_KEPT_BARS_SECONDS, self.history.tell)
@@ -116,12 +126,74 @@ class Server:
         """Close every connection and stop listening."""
         if self._listener is not None:
             self._listener.close()
+        self.faults.end()
         for handle in (self._turn_at, self._values_at, *self._timers):
             if handle is not None:
                 handle.cancel()
         for connection in tuple(self._connections):
             connection.close()
+        if self._coming_back is not None:
+            self._coming_back.cancel()
         await asyncio.gather(*(connection.ended for connection in tuple(self._connections)))
+        self.truth.close()
+
+    async def _listen(self, port: int, after: float = 0.0) -> None:
+        await asyncio.sleep(after)
+        loop = asyncio.get_running_loop()
+        self._listener = await loop.create_server(lambda: Connection(self), self.options.host, port)
+        self.port = self._listener.sockets[0].getsockname()[1]
+
+    def restart(self, seconds: float) -> None:
+        """Close every connection and come back after `seconds` on the same port; orders and accounts stay."""
+        if self._listener is not None:
+            self._listener.close()
+            self._listener = None
+        for connection in self.connections:
+            connection.close()
+        if self._coming_back is not None:
+            self._coming_back.cancel()
+        self._coming_back = asyncio.get_running_loop().create_task(self._listen(self.port, seconds))
+
+    @property
+    def is_listening(self) -> bool:
+        """Whether somebody who connects now is heard; not in the middle of a restart."""
+        return self._listener is not None
+
+    @property
+    def connections(self) -> tuple[Connection, ...]:
+        """Every connection there is."""
+        return tuple(self._connections)
+
+    def play(self, scenario: Scenario) -> None:
+        """Misbehave from now on as these rules say, too."""
+        self.faults.add(scenario)
+        self._follow_scenario()
+
+    def behave(self) -> None:
+        """Forget every rule."""
+        self.faults.clear()
+        self._follow_scenario()
+
+    def _follow_scenario(self) -> None:
+        self.on_send = self.faults.send if self.faults.is_played else None
+
+    def tell_truth(self) -> Truth:
+        """Every order, request and fault so far, as they really are."""
+        done: dict[OrderId, list[Execution]] = {}
+        for account in self.context.accounts:
+            for fill in self.context.fills(account):
+                done.setdefault(fill.execution.order_id, []).append(fill.execution)
+        held = {
+            (str(account), each.contract.symbol): int(each.quantity)
+            for account in self.context.accounts
+            for each in self.accounts.view(account).positions
+            if each.quantity
+        }
+        return self.truth.snapshot(
+            self.orders.all(),
+            lambda placed: tuple(done.get(placed.exchange_id, ())) if placed.exchange_id is not None else (),
+            held,
+        )
 
     def _every(self, seconds: float, tell: Callable[[], None]) -> None:
         """Call `tell` again and again; a fault is logged and does not end it."""
@@ -146,12 +218,18 @@ class Server:
     def connected(self, connection: Connection) -> None:
         """A socket was accepted."""
         self._connections.add(connection)
+        if self.faults.is_played:
+            self.faults.meets(connection)
 
     def start_client(self, connection: Connection, message: StartApi) -> None:
+        """A client has said who it is."""
+        if not connection.is_started and self._lets_in(connection, message):
+            self._start(connection, message)
+
+    def _start(self, connection: Connection, message: StartApi) -> None:
         """Greet a client, unless its id is taken."""
-        if connection.is_started:
-            return
-        if message.client_id in self.context.clients or message.client_id < 0:
+        holder = self.context.clients.get(message.client_id)
+        if (holder is not None and holder.is_open) or message.client_id < 0:
             text = f"Unable to connect as the client id {message.client_id} is already in use. Retry with a unique one."
             connection.error(-1, CLIENT_ID_IN_USE, text)
             connection.close()
@@ -165,8 +243,24 @@ class Server:
             connection.error(-1, code, text)
         connection.at_once(wanted=False)
 
+    def _lets_in(self, connection: Connection, message: Request) -> bool:
+        """Note a request; whether it is to be served."""
+        if self.faults.is_played:
+            return self.faults.lets_in(connection, message)
+        is_known = isinstance(message, PlaceOrder) and self.orders.knows(connection.client_id, message.order_id)
+        self.truth.heard(connection.client_id, request_names(message, is_known_order=is_known)[-1], message)
+        return True
+
     def receive(self, connection: Connection, message: Request) -> None:
+        """A request has come."""
+        if self._lets_in(connection, message):
+            self.serve(connection, message)
+
+    def serve(self, connection: Connection, message: Request) -> None:
         """Answer a request."""
+        if isinstance(message, StartApi):
+            self._start(connection, message)
+            return
         connection.at_once(wanted=type(message) in _AT_ONCE)
         try:
             handler = self._handlers.get(type(message))
@@ -182,6 +276,7 @@ class Server:
     def lost(self, connection: Connection) -> None:
         """A client has gone; its orders stay."""
         self._connections.discard(connection)
+        self.faults.forget(connection)
         if self.context.clients.get(connection.client_id) is connection:
             del self.context.clients[connection.client_id]
         for part in (self.accounts, *self._followed):
@@ -219,6 +314,7 @@ class Server:
 
     def _advance(self) -> float | None:
         """Bring the market up to its clock; returns the seconds to the next look, None when a client must ask first."""
+        self.faults.look()
         venue = self.context.venue
         if venue.waits_for_reader:
             if any(connection.is_slow for connection in self._connections):
@@ -253,6 +349,7 @@ class Server:
                     part.take(news)
             else:
                 self.orders.take(news)
+                self.truth.took(news, self.orders.of_event(news))
                 self.accounts.take(news)
         if self.accounts.has_news and self._values_at is None:
             self._values_at = asyncio.get_running_loop().call_later(_AFTER_TRADE, self._tell_values)
