@@ -3,12 +3,13 @@
 import logging
 import os
 from collections.abc import Mapping, Sequence
-from functools import cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
 from src.domain.errors import ConfigurationError
+from src.domain.limits import FIELDS, limits_for, nearest_limit
+from src.domain.market import Mode
 from src.settings.model import Settings
 from src.settings.names import NAMES, RISK_PREFIX, names_of
 from src.settings.sources import Given, Source, from_env_file, from_environment, from_yaml
@@ -52,9 +53,7 @@ def load_settings(
         # A relative path is the caller's when it is an argument, and the project's when it stands in a file.
         base = Path.cwd() if labels["state_dir"] == "state_dir" else root
         typed["state_dir"] = base / typed["state_dir"].expanduser()
-    risk = _risk(sources)
-    warn_of_limits(tuple(sorted(risk)))
-    return Settings(**typed, risk=risk, given=given_fields)
+    return Settings(**typed, risk=_risk(sources, typed.get("account_type", "paper")), given=given_fields)
 
 
 def written_settings(
@@ -101,18 +100,14 @@ def _agree(one: Given, other: Given) -> bool:
     return one.value.strip().casefold() == other.value.strip().casefold()
 
 
-@cache
-def warn_of_limits(names: tuple[str, ...]) -> None:
-    """Say once that limits are set which this version does not know how to keep."""
-    if names:
-        _log.warning(
-            "%s: NOT ENFORCED. This version has no risk limits yet, and trades as if these were not set",
-            ", ".join(names),
-        )
-
-
-def _risk(sources: Sequence[Source]) -> Mapping[str, str]:
-    merged: dict[str, str] = {}
+def _risk(sources: Sequence[Source], account_type: str) -> Mapping[str, str]:
+    """The limits as they are written; ConfigurationError for one that there is not, or that cannot be meant."""
+    merged: dict[str, Given] = {}
     for source in reversed(sources):
-        merged |= {name: given.value.strip() for name, given in source.items() if name.startswith(RISK_PREFIX)}
-    return MappingProxyType(merged)
+        merged |= {name: given for name, given in source.items() if name.startswith(RISK_PREFIX)}
+    for name, given in merged.items():
+        if name not in FIELDS:
+            raise ConfigurationError(f"{name} ({given.place}) is no limit; {nearest_limit(name)}")
+    risk = MappingProxyType({name: given.value.strip() for name, given in merged.items()})
+    limits_for(Mode(account_type), risk)
+    return risk

@@ -11,7 +11,6 @@ import pytest
 
 from src.domain.errors import ConfigurationError
 from src.settings import Settings, load_settings
-from src.settings.loading import warn_of_limits
 from src.settings.names import CREDENTIALS, NAMES
 from src.settings.schema import FIELDS
 
@@ -246,25 +245,28 @@ def test_an_argument_that_is_no_setting_is_a_type_error(tmp_path: Path) -> None:
 
 
 def test_risk_limits_are_kept_as_written(tmp_path: Path) -> None:
-    env_file(tmp_path, "RISK_MAX_ORDER_QTY=100\nRISK_DAILY_LOSS=500\n")
-    (tmp_path / "config.yaml").write_text("RISK_HOURS: no\n")
-    risk = load_settings(environ={"RISK_DAILY_LOSS": "250"}, root=tmp_path).risk
-    assert risk == {"RISK_MAX_ORDER_QTY": "100", "RISK_DAILY_LOSS": "250", "RISK_HOURS": "no"}
+    env_file(tmp_path, "RISK_MAX_ORDER_QTY=100\nRISK_MAX_DAILY_LOSS=500\n")
+    (tmp_path / "config.yaml").write_text("RISK_HOURS: off\n")
+    risk = load_settings(environ={"RISK_MAX_DAILY_LOSS": "250"}, root=tmp_path).risk
+    assert risk == {"RISK_MAX_ORDER_QTY": "100", "RISK_MAX_DAILY_LOSS": "250", "RISK_HOURS": "off"}
     with pytest.raises(TypeError):
-        risk["RISK_HOURS"] = "yes"  # type: ignore[index]
+        risk["RISK_HOURS"] = "5"  # type: ignore[index]
 
 
-def test_risk_limits_that_nothing_enforces_yet_are_warned_of_once(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    """However often settings are read."""
-    warn_of_limits.cache_clear()
-    environ = {"RISK_MAX_ORDER_QTY": "100", "RISK_DAILY_LOSS": "500"}
-    for _ in range(3):
-        load_settings(environ=environ, root=tmp_path)
-    [warning] = warnings_of(caplog)
-    assert "RISK_DAILY_LOSS, RISK_MAX_ORDER_QTY" in warning
-    assert "NOT ENFORCED" in warning
+def test_a_limit_that_there_is_not_is_an_error_wherever_it_stands(tmp_path: Path) -> None:
+    """A limit that is misspelt would be none at all."""
+    with pytest.raises(ConfigurationError, match=r"RISK_DAILY_LOSS \(the environment\).*RISK_MAX_DAILY_LOSS"):
+        load_settings(environ={"RISK_DAILY_LOSS": "250"}, root=tmp_path)
+    env_file(tmp_path, "RISK_MAX_QTY=5\n")
+    with pytest.raises(ConfigurationError, match=r"RISK_MAX_QTY \(\.env line 1\)"):
+        load_settings(environ={}, root=tmp_path)
+
+
+def test_a_limit_that_cannot_be_meant_is_an_error_when_it_is_read(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="RISK_MAX_ORDER_QTY must be shares above zero"):
+        load_settings(environ={"RISK_MAX_ORDER_QTY": "-5"}, root=tmp_path)
+    with pytest.raises(ConfigurationError, match="RISK_HOURS: a limit of real money cannot be lifted"):
+        load_settings(environ={"RISK_HOURS": "off", "IBKR_ACCOUNT_TYPE": "live"}, root=tmp_path)
 
 
 def test_credentials_are_accepted_and_kept_nowhere(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
