@@ -31,6 +31,10 @@ class Outcomes:
         """All of them, oldest first."""
         return tuple(self._records.values())
 
+    def of(self, order_ref: str) -> IntentRecord | None:
+        """What became of one intent; None when there is none of that name."""
+        return self._records.get(order_ref)
+
     @property
     def unsettled(self) -> tuple[IntentRecord, ...]:
         """Those of which the venue may still know something that we do not."""

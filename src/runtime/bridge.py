@@ -78,6 +78,12 @@ class EventStream:
             self._wait(wait)
         return None
 
+    def arrived(self) -> Iterator[Event]:
+        """What has come and is unread, without asking the source for more."""
+        while self.unread and not self._closed:
+            item: Event | int = self.unread.popleft()
+            yield self._newest(item) if isinstance(item, int) else item
+
     def _newest(self, con_id: int) -> QuoteChanged:
         with self._arrived:
             return self._quotes.pop(con_id)
