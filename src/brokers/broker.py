@@ -65,6 +65,13 @@ class Broker(Protocol):
         """Connect and synchronise; ConnectionFailedError names the phase that failed."""
         ...
 
+    def synchronise(self) -> None:
+        """Ask the venue anew for open and completed orders, executions and positions; all are complete as of now then.
+
+        NotSynchronisedError when a part is not answered.
+        """
+        ...
+
     def disconnect(self) -> None:
         """Leave; idempotent, never raises."""
         ...

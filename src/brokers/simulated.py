@@ -90,6 +90,10 @@ class SimulatedBroker:
             self._keeper.reopen()
         self._connected = True
 
+    def synchronise(self) -> None:
+        """Nothing: it is the venue."""
+        self._check_connected()
+
     def disconnect(self) -> None:
         """End every event stream and keep the account; idempotent."""
         if self._connected:

@@ -21,6 +21,7 @@ CALLS: dict[str, Callable[[Broker], object]] = {
     "account_summary": lambda broker: broker.account_summary(),
     "pnl": lambda broker: broker.pnl(),
     "positions": lambda broker: broker.positions(),
+    "synchronise": lambda broker: broker.synchronise(),
     "preview_order": lambda broker: broker.preview_order(order(BUY, 1)),
     "place_order": lambda broker: broker.place_order(order(BUY, 1)),
     "place_bracket": lambda broker: broker.place_bracket(Bracket.around(order(BUY, 1), CASH, CASH / 1000)),
@@ -196,6 +197,16 @@ def test_account_values_belong_together(stage: Stage) -> None:
     pnl = broker.pnl()
     assert pnl.unrealized == position.unrealized_pnl
     assert pnl.realized == 0
+
+
+def test_after_synchronising_orders_executions_and_positions_are_all_there(stage: Stage) -> None:
+    working = stage.broker.place_order(order(BUY, 1, stage.price(NVDA, -20)))
+    bought = stage.settled(stage.broker.place_order(order(BUY, 3)).order_id)
+    stage.broker.synchronise()
+    assert [trade.order_id for trade in stage.broker.open_trades()] == [working.order_id]
+    assert bought.order_id in {trade.order_id for trade in stage.broker.completed_trades()}
+    assert sum(fill.execution.shares for fill in stage.broker.fills()) == 3
+    assert [position.quantity for position in stage.broker.positions()] == [3]
 
 
 def test_unknown_orders_are_named(stage: Stage) -> None:

@@ -29,9 +29,11 @@ from src.domain.codes import Meaning, RequestKind, meaning
 from src.domain.errors import (
     BrokerError,
     ConfigurationError,
+    ConnectionFailedError,
     ConnectionLostError,
     NotConnectedError,
     NotSupportedError,
+    NotSynchronisedError,
     OrderRefusedError,
 )
 from src.domain.events import ConnectionChanged, Event, Notice
@@ -176,6 +178,21 @@ class Session:
         if self._connection is not None and self._connection.is_read_only:
             raise OrderRefusedError(f"nothing was sent: {read_only_reason()}", code=321)
 
+    async def synchronise(self) -> None:
+        """Ask for orders, executions and positions; NotSynchronisedError when a part is not answered."""
+        connection = self._connection
+        if connection is None or not self.is_synchronised:
+            raise NotSynchronisedError("TWS is not there: orders and positions are as they were last heard of")
+        try:
+            await connection.look(self._settings.connect_timeout)
+            self.book.forget_others_but(connection.listed)
+            self.account.begin_listing()
+            await connection.list_positions(self._settings.connect_timeout)
+        except ConnectionFailedError as error:
+            raise NotSynchronisedError(f"not all is known of the account: {error}") from None
+        self.account.end_listing()
+        self.finish()
+
     async def look(self) -> None:
         """Ask for orders and executions; several who ask at once share one question."""
         if self._look is None or self._look.done():
@@ -220,8 +237,9 @@ class Session:
     def finish(self) -> None:
         """Show readers what has changed, wake who waits for it, and tell the listeners."""
         self._news.set()
-        touched = self.book.finish()
+        # Positions first: who reads orders and then positions sees an execution twice rather than not at all.
         self.account.finish()
+        touched = self.book.finish()
         self.quotes.finish()
         if touched:
             self.orders.touched(touched)
