@@ -156,22 +156,6 @@ class EquityMarked:
     equity: Decimal
 
 
-JournalFact = (
-    Intent
-    | Sending
-    | Acknowledged
-    | StateChanged
-    | Amended
-    | Executed
-    | Charged
-    | Adjusted
-    | Refused
-    | ConnectionNoted
-    | KillNoted
-    | EquityMarked
-)
-
-
 @dataclass(frozen=True, slots=True)
 class SessionFacts:
     """A session that writes a journal: which configuration and which code it runs, by their hashes."""
@@ -181,6 +165,27 @@ class SessionFacts:
     configuration_hash: str
     code_hash: str
     version: str
+
+
+@dataclass(frozen=True, slots=True)
+class SessionBegan:
+    """A session began to write the journal."""
+
+    session: str
+    time: int
+    client_id: int
+    configuration_hash: str
+    code_hash: str
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
+class SessionEnded:
+    """A session closed its journal; one that was killed has no such fact."""
+
+    session: str
+    time: int
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,3 +202,21 @@ class SessionRecord:
     def ended_cleanly(self) -> bool:
         """Whether it closed its journal itself."""
         return self.ended is not None
+
+
+JournalFact = (
+    SessionBegan
+    | SessionEnded
+    | Intent
+    | Sending
+    | Acknowledged
+    | StateChanged
+    | Amended
+    | Executed
+    | Charged
+    | Adjusted
+    | Refused
+    | ConnectionNoted
+    | KillNoted
+    | EquityMarked
+)

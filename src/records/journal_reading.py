@@ -3,6 +3,7 @@
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from decimal import InvalidOperation
 from heapq import merge
 from pathlib import Path
@@ -18,6 +19,8 @@ from src.domain.journal_facts import (
     JournalFact,
     Refused,
     Sending,
+    SessionBegan,
+    SessionEnded,
     SessionFacts,
     SessionRecord,
     StateChanged,
@@ -28,7 +31,7 @@ from src.domain.outcomes import Outcomes
 from src.records.journal_schema import APPLICATION_ID, TABLES, VERSION
 
 _OF_INTENTS: Final = (Intent, Sending, Acknowledged, StateChanged, Amended, Executed, Refused)
-_PATIENCE: Final = 2.0
+PATIENCE: Final = 2.0
 _ANEW: Final = "to begin a new journal, move it away with the files that begin with its name"
 
 
@@ -40,7 +43,7 @@ class JournalReader:
         with told_of(path):
             # A name of ours, but a folder of the user's: percent signs and question marks are none of SQLite's.
             self._connection = sqlite3.connect(
-                f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=_PATIENCE, isolation_level=None
+                f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=PATIENCE, isolation_level=None
             )
             try:
                 self.mode, self.account_hash = identify(self._connection, path)
@@ -79,14 +82,24 @@ class JournalReader:
 
     def sessions(self) -> tuple[SessionRecord, ...]:
         """Every session, oldest first."""
+        found: dict[str, SessionRecord] = {}
+        for each in self._facts((SessionBegan, SessionEnded), None):
+            if isinstance(each, SessionBegan):
+                facts = SessionFacts(
+                    each.session, each.client_id, each.configuration_hash, each.code_hash, each.version
+                )
+                found[each.session] = SessionRecord(facts, self.mode, each.time)
+            elif isinstance(each, SessionEnded):
+                found[each.session] = replace(found[each.session], ended=each.time, how=each.reason)
+        return tuple(found.values())
+
+    def verify(self) -> None:
+        """Read every row; JournalError when one is not what was written."""
         with told_of(self.path):
-            rows = self._connection.execute(
-                "SELECT session, client_id, configuration_hash, code_hash, version, mode, started, ended, how"
-                " FROM sessions LEFT JOIN session_ends USING (session) ORDER BY sessions.seq"
-            ).fetchall()
-            return tuple(
-                SessionRecord(SessionFacts(*row[:5]), Mode(row[5]), row[6], row[7], row[8] or "") for row in rows
-            )
+            if (verdict := self._connection.execute("PRAGMA quick_check(1)").fetchone()[0]) != "ok":
+                raise sqlite3.DatabaseError(verdict)
+        for _ in self._facts(TABLES, None):
+            pass
 
     def highest_order_id(self, client_id: int) -> int:
         """The highest order id that was ever used under `client_id`; 0 when none was."""
@@ -149,5 +162,5 @@ def told_of(path: Path) -> Iterator[None]:
                 f"the journal {path} cannot be used: {error}; see the disk and who owns the file"
             ) from None
         raise JournalError(f"the journal {path} is damaged ({error}), and is left as it is: {_ANEW}") from None
-    except (ValueError, TypeError, InvalidOperation) as error:
+    except (ValueError, TypeError, KeyError, InvalidOperation) as error:
         raise JournalError(f"the journal {path} is damaged ({error}), and is left as it is: {_ANEW}") from None

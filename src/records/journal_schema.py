@@ -1,7 +1,8 @@
 """The journal's tables: one for each kind of fact, made from the fact's own fields. Append-only.
 
-Money and quantities are text, exact to the last digit; every row has its place (`seq`) among all rows of the journal
-and the session that wrote it. A change to a fact is a change to the file: raise `VERSION` with it.
+Money and quantities are text, exact to the last digit. Every row has its place (`seq`) among all rows of the journal,
+the session that wrote it, and a checksum (`mark`), since SQLite has none of its own: a bit that flips is found. A
+change to a fact is a change to the file: raise `VERSION` with it.
 """
 
 import sqlite3
@@ -9,7 +10,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from decimal import Decimal
 from enum import StrEnum
+from functools import cache
 from typing import Any, Final, get_args, get_type_hints
+from zlib import crc32
 
 from src.domain.intents import Intent
 from src.domain.journal_facts import (
@@ -24,6 +27,8 @@ from src.domain.journal_facts import (
     KillNoted,
     Refused,
     Sending,
+    SessionBegan,
+    SessionEnded,
     StateChanged,
 )
 from src.domain.market import Mode
@@ -33,6 +38,8 @@ VERSION: Final = 1
 APPLICATION_ID: Final = 0x556E6479
 
 _NAMES: Final[dict[type, str]] = {
+    SessionBegan: "sessions",
+    SessionEnded: "session_ends",
     Intent: "intents",
     Sending: "sends",
     Acknowledged: "acknowledgements",
@@ -46,29 +53,34 @@ _NAMES: Final[dict[type, str]] = {
     KillNoted: "kill_switch",
     EquityMarked: "equity",
 }
-_SESSIONS: Final = (
-    "CREATE TABLE journal (mode TEXT NOT NULL, account_hash TEXT NOT NULL) STRICT",
-    """CREATE TABLE sessions (seq INTEGER PRIMARY KEY, session TEXT NOT NULL UNIQUE,
-        mode TEXT NOT NULL CHECK (mode = {mode}), started INTEGER NOT NULL, client_id INTEGER NOT NULL,
-        configuration_hash TEXT NOT NULL, code_hash TEXT NOT NULL, version TEXT NOT NULL) STRICT""",
-    """CREATE TABLE session_ends (seq INTEGER PRIMARY KEY, session TEXT NOT NULL UNIQUE, ended INTEGER NOT NULL,
-        how TEXT NOT NULL) STRICT""",
-)
 _FREE_TEXTS: Final = ("reason", "value", "limit")
 
 Row = tuple[Any, ...]
-_MakeRow = Callable[[Any, Callable[[str], str]], list[Any]]
+_Values = Callable[[Any, Callable[[str], str]], list[Any]]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Table:
     """The table of one kind of fact: how its rows are made and read."""
 
     name: str
+    width: int
     definition: str
-    insert: str
-    row: _MakeRow
+    insertion: str
+    conflict: str
+    values: _Values
     fact: Callable[[Row], JournalFact]
+
+    @cache  # noqa: B019  # there are a dozen tables, for as long as the process lives
+    def insert(self, rows: int) -> str:
+        """The statement that inserts so many rows at once."""
+        row = f"({', '.join('?' * self.width)})"
+        return f"{self.insertion} {', '.join([row] * rows)}{self.conflict}"
+
+
+def mark_of(row: Sequence[Any]) -> int:
+    """The checksum of a row: its place, its session, its values."""
+    return crc32(repr(tuple(row)).encode())
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,37 +109,43 @@ def _columns(kind: Any) -> Iterator[_Column]:  # noqa: ANN401  # any dataclass o
             yield _Column(field.name, getattr(plain, "__supertype__", plain), type(None) in types)  # OrderId is an int
 
 
-def _row_of(columns: Sequence[_Column]) -> _MakeRow:
+def _values_of(columns: Sequence[_Column]) -> _Values:
     names = [column.name for column in columns]
     exact = [index for index, column in enumerate(columns) if column.kind is Decimal]
     words = [index for index, column in enumerate(columns) if issubclass(column.kind, StrEnum)]
+    flags = [index for index, column in enumerate(columns) if column.kind is bool]
     free = [index for index, column in enumerate(columns) if column.is_free]
 
-    def row(fact: Any, cleaned: Callable[[str], str]) -> list[Any]:  # noqa: ANN401
+    def values_of(fact: Any, cleaned: Callable[[str], str]) -> list[Any]:  # noqa: ANN401
         values = [getattr(fact, name) for name in names]
         for index in exact:
             if values[index] is not None:
                 values[index] = str(values[index])
         for index in words:
             values[index] = values[index].value
+        for index in flags:
+            values[index] = int(values[index])
         for index in free:
             if values[index]:
                 values[index] = cleaned(values[index])
         return values
 
-    return row
+    return values_of
 
 
 def _fact_of(kind: Any, columns: Sequence[_Column]) -> Callable[[Row], JournalFact]:  # noqa: ANN401
+    place = next((index for index, field in enumerate(fields(kind)) if field.name == "session"), None)
     converted = [(index, each.kind) for index, each in enumerate(columns) if each.kind not in (str, int)]
 
     def fact(row: Row) -> JournalFact:
-        _, session, *values = row
+        _, session, *values, mark = row
+        if mark != mark_of(row[:-1]):
+            raise ValueError(f"row {row[0]} of {kind.__name__} is not what was written")
         for index, reader in converted:
             if values[index] is not None:
                 values[index] = reader(values[index])
-        if kind is Intent:
-            return Intent(values[0], session, *values[1:])
+        if place is not None:
+            values.insert(place, session)
         return kind(*values)  # type: ignore[no-any-return]
 
     return fact
@@ -135,38 +153,37 @@ def _fact_of(kind: Any, columns: Sequence[_Column]) -> Callable[[Row], JournalFa
 
 def _table(kind: type, name: str) -> Table:
     columns = tuple(_columns(kind))
-    targets = ", ".join(f'"{column}"' for column in ("seq", "session", *(column.name for column in columns)))
-    marks = ", ".join("?" * (2 + len(columns)))
-    # An execution that is told twice is one.
-    told_twice = " ON CONFLICT DO NOTHING" if kind is Executed else ""
+    targets = ", ".join(f'"{column}"' for column in ("seq", "session", *(column.name for column in columns), "mark"))
     return Table(
         name,
+        len(columns) + 3,
         f"CREATE TABLE {name} (seq INTEGER PRIMARY KEY, session TEXT NOT NULL, "
-        f"{', '.join(column.definition for column in columns)}) STRICT",
-        f"INSERT INTO {name} ({targets}) VALUES ({marks}){told_twice}",  # noqa: S608  # names of our own
-        _row_of(columns),
+        f"{', '.join(column.definition for column in columns)}, mark INTEGER NOT NULL) STRICT",
+        f"INSERT INTO {name} ({targets}) VALUES",  # names of our own
+        " ON CONFLICT DO NOTHING" if kind is Executed else "",  # an execution that is told twice is one
+        _values_of(columns),
         _fact_of(kind, columns),
     )
 
 
 TABLES: Final = {kind: _table(kind, name) for kind, name in _NAMES.items()}
-_ALL: Final = ("journal", "sessions", "session_ends", *_NAMES.values())
 
 
 def statements(mode: Mode) -> Iterator[str]:
     """The statements that make an empty journal of `mode`."""
-    for statement in _SESSIONS:
-        yield statement.format(mode=f"'{mode.value}'")
+    modes = "'simulated', 'paper', 'live'"
+    yield f"CREATE TABLE journal (mode TEXT NOT NULL CHECK (mode IN ({modes})), account_hash TEXT NOT NULL) STRICT"
     for table in TABLES.values():
         yield table.definition
+    yield "CREATE UNIQUE INDEX session_once ON sessions (session)"
     yield "CREATE UNIQUE INDEX intent_once ON intents (order_ref)"
     # A simulated exchange counts its executions anew in every session that begins with a new account.
     scope = "session, exec_id" if mode is Mode.SIMULATED else "exec_id"
     yield f"CREATE UNIQUE INDEX execution_once ON executions ({scope})"
-    for table_name in _ALL:
+    for name in ("journal", *_NAMES.values()):
         for deed in ("UPDATE", "DELETE"):
             yield (
-                f"CREATE TRIGGER {table_name}_no_{deed.lower()} BEFORE {deed} ON {table_name} "
+                f"CREATE TRIGGER {name}_no_{deed.lower()} BEFORE {deed} ON {name} "
                 "BEGIN SELECT RAISE(ABORT, 'the journal is append-only'); END"
             )
     yield f"PRAGMA user_version = {VERSION}"
@@ -175,6 +192,6 @@ def statements(mode: Mode) -> Iterator[str]:
 
 def last_place(connection: sqlite3.Connection) -> int:
     """The highest `seq` of all tables."""
-    highest = " UNION ALL ".join(f"SELECT max(seq) AS seq FROM {name}" for name in _ALL if name != "journal")  # noqa: S608
+    highest = " UNION ALL ".join(f"SELECT max(seq) AS seq FROM {name}" for name in _NAMES.values())  # noqa: S608
     found = connection.execute(f"SELECT max(seq) FROM ({highest})").fetchone()[0]  # noqa: S608
     return int(found or 0)

@@ -5,7 +5,6 @@ of the process, so it should bear a timeout of its own.
 """
 
 import threading
-from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from queue import Empty, SimpleQueue
@@ -47,55 +46,64 @@ def call_in_parallel(calls: Sequence[Callable[[], T]], timeout: float) -> list[T
     return results
 
 
+_BROKEN_OFF: Final = InterruptedError("the commit broke off")
+
+
+class _Group(Generic[T]):
+    """Items that are committed together; until they are, none of them is."""
+
+    def __init__(self) -> None:
+        self.items: list[T] = []
+        self.outcomes: Sequence[Exception | None] = ()
+        self.settled = threading.Event()
+
+
 class GroupCommit(Generic[T]):
-    """One slow commit for all who wait for it: whoever comes first commits what the others have brought meanwhile.
+    """One slow commit for all who wait for it: who comes first commits what others bring until it is his turn.
 
     `commit` takes what each of them brought, and returns an error or None for each; what it raises, all of them get.
     """
 
     def __init__(self, commit: Callable[[Sequence[T]], Sequence[Exception | None]]) -> None:
         self._commit = commit
-        self._turn = threading.Lock()
-        self._waiting: deque[_Waiting[T]] = deque()
+        self._turn, self._joining = threading.Lock(), threading.Lock()
+        self._next: _Group[T] = _Group()
 
     def submit(self, item: T) -> None:
         """Return once `item` is committed; raise what kept it from that, InterruptedError when the commit broke off."""
-        mine = _Waiting(item)
-        self._waiting.append(mine)
-        with self._turn:
-            if not mine.settled:
-                self._settle_all()
-        if mine.error is not None:
-            raise mine.error
+        with self._joining:
+            group, place = self._next, len(self._next.items)
+            group.items.append(item)
+        if place == 0:
+            self._lead(group)
+        else:
+            group.settled.wait()
+        error = group.outcomes[place] if group.outcomes else _BROKEN_OFF
+        if error is not None:
+            raise error
 
     def between(self, action: Callable[[], None]) -> None:
         """Do `action` while nothing is being committed."""
         with self._turn:
             action()
 
-    def _settle_all(self) -> None:
-        group: list[_Waiting[T]] = []
-        outcomes: Sequence[Exception | None] = ()
+    def _lead(self, group: _Group[T]) -> None:
         try:
-            group += [self._waiting.popleft() for _ in range(len(self._waiting))]
-            outcomes = self._commit([each.item for each in group])
-        except Exception as error:  # noqa: BLE001  # each of them raises it in its own thread
-            outcomes = [error] * len(group)
+            with self._turn:
+                self._close(group)
+                try:
+                    group.outcomes = self._commit(group.items)
+                except Exception as error:  # noqa: BLE001  # each of them raises it in its own thread
+                    group.outcomes = [error] * len(group.items)
         finally:
-            # Also when Ctrl-C breaks the commit off: nobody is told that something is committed which is not.
-            for each, outcome in zip(group, outcomes or [_BROKEN_OFF] * len(group), strict=True):
-                each.error, each.settled = outcome, True
+            # Also when Ctrl-C breaks off the wait or the commit: nobody waits for ever, and nobody is told a falsehood.
+            self._close(group)
+            group.settled.set()
 
-
-_BROKEN_OFF: Final = InterruptedError("the commit broke off")
-
-
-class _Waiting(Generic[T]):
-    __slots__ = ("error", "item", "settled")
-
-    def __init__(self, item: T) -> None:
-        self.item, self.settled = item, False
-        self.error: Exception | None = _BROKEN_OFF
+    def _close(self, group: _Group[T]) -> None:
+        with self._joining:
+            if self._next is group:
+                self._next = _Group()
 
 
 class Worker:
