@@ -11,7 +11,7 @@ from src.brokers.advice import cure, stale_address
 from src.brokers.doctor import account, connection, surroundings
 from src.brokers.doctor.report import Check, Diagnosis, Status, as_text
 from src.brokers.findings import Finding, Network, Origin, Outcome
-from src.domain.errors import NoMarketDataError
+from src.domain.errors import BrokerError, NoMarketDataError, RequestTimeoutError, UnknownContractError
 from src.domain.market import Contract, Mode, Quote, Source
 from src.runtime.clock import to_nanoseconds
 from src.settings import Settings
@@ -277,16 +277,17 @@ def test_python_has_an_age() -> None:
 class Desk:
     """A TWS as a backend shows it to the doctor."""
 
-    is_read_only = False
+    is_read_only = is_refused = False
+    open_orders = 0
     messages: tuple[tuple[int, str], ...] = ((2104, "Market data farm connection is OK:usfarm"),)
 
-    def __init__(self, *managed_accounts: str, answer: Quote | NoMarketDataError | None = None) -> None:
+    def __init__(self, *managed_accounts: str, answer: Quote | BrokerError | None = None) -> None:
         self.managed_accounts = managed_accounts
         self.answer = answer or quote(Source.DELAYED)
 
     def quote(self, symbol: str) -> Quote:
         assert symbol == "NVDA"
-        if isinstance(self.answer, NoMarketDataError):
+        if isinstance(self.answer, BrokerError):
             raise self.answer
         return self.answer
 
@@ -350,6 +351,20 @@ def test_without_a_quote_the_cause_has_its_cure(code: int | None, status: Status
     checks = examined(Desk("DU1", answer=NoMarketDataError("nothing came", code=code)), Settings())
     assert (checks["market_data"].status, checks["quote"].status) == (status, status)
     assert part in checks["market_data"].fix
+
+
+@pytest.mark.parametrize(
+    ("error", "part"),
+    [
+        (UnknownContractError("no such contract"), "IBKR_SYMBOLS"),
+        (RequestTimeoutError("not within 30 s"), "restart TWS"),
+    ],
+)
+def test_a_symbol_that_cannot_be_asked_for_fails_with_its_cure(error: BrokerError, part: str) -> None:
+    """It is no matter of subscriptions."""
+    checks = examined(Desk("DU1", answer=error), Settings())
+    assert (checks["quote"].status, checks["market_data"].unchecked) == (Status.FAIL, "there was no quote")
+    assert part in checks["quote"].fix
 
 
 def test_delayed_quotes_where_live_ones_were_asked_for_are_worth_knowing() -> None:
@@ -419,8 +434,8 @@ def test_the_json_has_the_promised_shape() -> None:
 
 def test_checks_that_were_not_made_share_a_line() -> None:
     """And the program still gets each."""
-    unchecked = account.not_checked("needs the TWS backend")
+    unchecked = account.not_checked("there is no TWS to ask")
     assert {each.status for each in unchecked} == {Status.WARN}
     assert {"accounts", "read_only", "market_data", "quote"} <= {each.id for each in unchecked}
     [line] = as_text(unchecked).splitlines()
-    assert line.startswith("WARN  not checked, needs the TWS backend: accounts")
+    assert line.startswith("WARN  not checked, there is no TWS to ask: accounts")

@@ -4,11 +4,17 @@ import json
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from src.brokers.ib_gateway import IBGatewayClient
+from src.domain.orders import AccountId
+from src.gateways.tws_server import PaperGateway
+from src.runtime.market import MarketRules, seeded_market
+from src.settings import Settings
 from tests.conftest import ROOT, Address, Run
 from tests.listeners import Handler, http_server, listening, resetting, silent, tws
 
@@ -71,7 +77,7 @@ def answer(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
     ("kind", "finding", "status", "code", "cure"),
     [
         ("nobody", "not_listening", "FAIL", 3, "Start TWS"),
-        ("tws", "ok", "PASS", 1, ""),
+        ("tws", "ok", "PASS", 3, ""),
         ("resetting", "closed_after_accept", "FAIL", 3, "Trusted IPs"),
         ("silent", "silent", "FAIL", 3, "dialog"),
         ("web", "not_tws", "FAIL", 3, "IBKR_PORT"),
@@ -107,16 +113,69 @@ def test_the_one_thing_to_do_is_the_last_thing_read(doctor: Run, kind: str, last
     assert "would not work" in done.stdout
 
 
-def test_what_tws_says_of_itself_is_shown_and_what_needs_a_backend_is_not_claimed(doctor: Run) -> None:
+def test_a_tws_that_greets_and_then_says_nothing_would_not_work(doctor: Run) -> None:
     """Server version and clock by its greeting; the rest is said to be unchecked, and the exit is not 0."""
     with neighbour("tws") as address:
         done = doctor(address, "--json")
     findings = {each["id"]: each for each in answer(done)["findings"]}
     assert "server version 176" in findings["ok"]["title"]
     assert "clock" in findings
+    assert (findings["connection"]["status"], done.returncode) == ("FAIL", 3)
+    assert "did not answer within 1 s" in findings["connection"]["detail"]
     for name in ("accounts", "read_only", "market_data", "quote"):
-        assert (findings[name]["status"], findings[name]["detail"]) == ("WARN", "not checked: needs the TWS backend")
-    assert done.returncode != 0
+        assert (findings[name]["status"], findings[name]["detail"]) == ("WARN", "not checked: there is no connection")
+
+
+@pytest.fixture
+def gateway() -> Iterator[PaperGateway]:
+    """A paper gateway that answers at once."""
+    rules = MarketRules(preset="realistic", hours="always", seed=1)
+    with PaperGateway(seeded_market(rules, ["NVDA"], {AccountId("DUSIM01"): Decimal(100_000)})) as found:
+        yield found
+
+
+def test_on_the_paper_gateway_trading_would_work(doctor: Run, gateway: PaperGateway) -> None:
+    """All of it passes, for a program and for a person; nothing was ordered."""
+    address = ("127.0.0.1", gateway.port)
+    report = answer(done := doctor(address, "--json"))
+    assert (done.returncode, report["ok"], report["mode"]) == (0, True, "simulated")
+    findings = {each["id"]: each for each in report["findings"]}
+    assert {name: each["title"] for name, each in findings.items() if each["status"] != "PASS"} == {}
+    assert findings["ok"]["title"].startswith(f"127.0.0.1:{gateway.port} (as set): TWS answers")
+    assert findings["accounts"]["title"] == "accounts: DUSIM01 (simulated)"
+    assert findings["read_only"]["title"] == "read-only API: off, TWS takes orders"
+    assert findings["open_orders"]["title"] == "open orders: none at work in this account"
+    assert findings["market_data"]["title"] == "market data: simulated (IBKR_MARKET_DATA_TYPE=3)"
+    assert findings["quote"]["title"].startswith("quote: NVDA ")
+    last = doctor(address).stdout.splitlines()[-1]
+    where = f"on the paper gateway at 127.0.0.1:{gateway.port}: no money, no market"
+    assert last == f"✅ Trading would work: SIMULATED ({where})"
+
+
+def test_it_runs_beside_a_trader_and_counts_its_orders(doctor: Run, gateway: PaperGateway) -> None:
+    """On a client id of its own."""
+    settings = Settings(host="127.0.0.1", port=gateway.port)
+    with IBGatewayClient(settings=settings) as trader:
+        trader.place_limit_order("NVDA", 1, 1.5, "BUY")
+        done = doctor(("127.0.0.1", gateway.port))
+        assert done.returncode == 0
+        assert "PASS  open orders: 1 at work in this account" in done.stdout
+        assert trader.connected
+        taken = doctor(("127.0.0.1", gateway.port), IBKR_CHECK_CLIENT_ID="1")
+    assert taken.returncode == 3
+    assert taken.stdout.splitlines()[-1].startswith("👉 Set IBKR_CHECK_CLIENT_ID")
+
+
+def test_an_account_that_may_not_be_traded_is_named_with_its_cure(doctor: Run) -> None:
+    """Real money that nobody has allowed: masked, and nothing else is looked at."""
+    rules = MarketRules(preset="realistic", hours="always", seed=1)
+    with PaperGateway(seeded_market(rules, ["NVDA"], {AccountId("U7654321"): Decimal(100_000)})) as gateway:
+        done = doctor(("127.0.0.1", gateway.port), "--json")
+    findings = {each["id"]: each for each in answer(done)["findings"]}
+    assert (findings["accounts"]["status"], findings["accounts"]["title"]) == ("FAIL", "accounts: U7****21 (live)")
+    assert "real money" in findings["accounts"]["fix"]
+    assert findings["quote"]["detail"] == "not checked: the account first"
+    assert (done.returncode, "U7654321" in done.stdout + done.stderr) == (1, False)
 
 
 def test_a_stale_address_says_where_tws_does_answer(doctor: Run) -> None:

@@ -1,7 +1,7 @@
 """What only a connected TWS can tell: accounts (paper or live), market data, a quote, and whether it takes orders.
 
-The TWS backend provides an `Inspection`; nothing here orders, subscribes for longer than one quote, or changes
-anything. Without one, each check says that it was not made.
+`inspection.py` is a connection; nothing here orders, subscribes for longer than one quote, or changes anything.
+Without one, each check says that it was not made.
 """
 
 from collections.abc import Callable, Sequence
@@ -9,7 +9,7 @@ from typing import Final, Protocol
 
 from src.brokers.doctor.report import NOT_CHECKED, Check, Status
 from src.domain.account import masked, mode_of
-from src.domain.errors import NoMarketDataError
+from src.domain.errors import BrokerError, NoMarketDataError, UnknownContractError
 from src.domain.market import Mode, Quote, Source
 from src.settings import Settings
 
@@ -26,11 +26,15 @@ _NO_PERMISSION: Final = frozenset({354, 10089, 10090, 10168})
 _READ_ONLY_MENU: Final = (
     'In TWS, untick "Read-Only API"\nFile > Global Configuration > API > Settings (IB Gateway: Configure > Settings)'
 )
+_DOWNLOAD: Final = (
+    'Keep "Download open orders on connection" ticked in TWS\'s API settings; that box cannot be read from here.'
+)
 _FARM_MESSAGES: Final = frozenset({2104, 2106, 2158})
 _WANTED: Final = {1: Source.LIVE, 2: Source.FROZEN, 3: Source.DELAYED, 4: Source.DELAYED}
 _TITLES: Final = {
     "accounts": "accounts (paper or live)",
     "read_only": "read-only API",
+    "open_orders": "open orders",
     "market_data": "market data permission and type",
     "quote": "a quote",
     "language": "language of messages",
@@ -51,6 +55,16 @@ class Inspection(Protocol):
         ...
 
     @property
+    def is_refused(self) -> bool:
+        """Whether the settings do not allow this login's account: nothing but its name is known then."""
+        ...
+
+    @property
+    def open_orders(self) -> int:
+        """The account's working orders that TWS has told of."""
+        ...
+
+    @property
     def messages(self) -> tuple[tuple[int, str], ...]:
         """TWS's messages so far: code and text."""
         ...
@@ -66,9 +80,13 @@ class Inspection(Protocol):
 
 def checks(inspection: Inspection, settings: Settings, now: Callable[[], int]) -> tuple[Check, ...]:
     """Everything that a connected TWS can tell."""
+    account = accounts(inspection.managed_accounts, settings)
+    if inspection.is_refused:
+        return (account, *not_checked("the account first")[1:])
     return (
-        accounts(inspection.managed_accounts, settings),
+        account,
         read_only(settings, refused=inspection.is_read_only),
+        open_orders(inspection),
         *market_data(inspection, settings, now),
         language(inspection.messages),
     )
@@ -116,6 +134,14 @@ def read_only(settings: Settings, *, refused: bool) -> Check:
     return Check("read_only", Status.PASS, "read-only API: off, TWS takes orders")
 
 
+def open_orders(inspection: Inspection) -> Check:
+    """What TWS tells of orders that work already; where it takes none, it tells of none."""
+    if inspection.is_read_only:
+        return Check("open_orders", Status.WARN, _TITLES["open_orders"], f"{NOT_CHECKED}TWS's API is read-only")
+    number = inspection.open_orders
+    return Check("open_orders", Status.PASS, f"open orders: {number or 'none'} at work in this account", _DOWNLOAD)
+
+
 def market_data(inspection: Inspection, settings: Settings, now: Callable[[], int]) -> tuple[Check, Check]:
     """What kind of market data this login gets, and one quote."""
     symbol = settings.symbols[0]
@@ -124,6 +150,11 @@ def market_data(inspection: Inspection, settings: Settings, now: Callable[[], in
     except NoMarketDataError as error:
         missing = _no_data(symbol, error)
         return missing, Check("quote", missing.status, f"quote: none of {symbol}: {error}")
+    except BrokerError as error:
+        unknown = isinstance(error, UnknownContractError)
+        fix = "Set IBKR_SYMBOLS to symbols that TWS knows" if unknown else "Try again; if it stays so, restart TWS"
+        what = Check("market_data", Status.WARN, _TITLES["market_data"], f"{NOT_CHECKED}there was no quote")
+        return what, Check("quote", Status.FAIL, f"quote: none of {symbol}: {error}", fix=fix)
     age = (now() - quote.time) / 1e9
     shown = Check("quote", Status.PASS, f"quote: {symbol} {quote.bid} to {quote.ask}, {quote.source}, {age:.0f} s old")
     wanted = _WANTED[settings.market_data_type]

@@ -16,11 +16,12 @@ from typing import Final
 from src.brokers.command_line import run_command
 from src.brokers.discovery import search
 from src.brokers.doctor import account, connection, surroundings
+from src.brokers.doctor.inspection import TwsInspection
 from src.brokers.doctor.report import Check, Diagnosis, Status, as_text
 from src.brokers.findings import Finding, Network, answering
 from src.brokers.wsl import Machine
 from src.domain.account import mode_of
-from src.domain.errors import ConfigurationError
+from src.domain.errors import BrokerError, ConfigurationError
 from src.domain.market import Mode
 from src.runtime.clock import wall_clock
 from src.settings import Settings, load_settings, written_settings
@@ -45,7 +46,7 @@ def _print(examination: "Examination", *, as_json: bool) -> int:
         if not as_json:
             sys.stdout.write(f"{as_text(part)}\n")
             sys.stdout.flush()
-    diagnosis = Diagnosis(examination.mode, tuple(checks))
+    diagnosis = Diagnosis(examination.mode, tuple(checks), examination.found)
     if as_json:
         sys.stdout.write(f"{diagnosis.as_json()}\n")
     else:
@@ -54,11 +55,12 @@ def _print(examination: "Examination", *, as_json: bool) -> int:
 
 
 class Examination:
-    """One examination; `mode` is what trading would be, as far as it is known."""
+    """One examination; `mode` is what trading would be, and `found` the TWS it would be on, as far as it is known."""
 
     def __init__(self, machine: Machine) -> None:
         self._machine = machine
         self.mode = Mode.DISCONNECTED
+        self.found: Finding | None = None
 
     def parts(self) -> Iterator[tuple[Check, ...]]:
         """The checks as they are made, in the order in which things are to be put right."""
@@ -93,17 +95,15 @@ class Examination:
             yield account.not_checked("there is no TWS to ask" if found is None else "TWS is at another address")
             return
         yield (connection.clock(found),)
-        inspection = open_inspection(settings, found)
-        if inspection is None:
-            fix = "Set IBKR_BACKEND=simulated to trade on the simulator: this version does not trade on TWS yet"
-            yield (
-                *account.not_checked("needs the TWS backend"),
-                Check("backend", Status.FAIL, "backend: there is none for TWS in this version", fix=fix),
-            )
+        try:
+            inspection = TwsInspection(settings, found)
+        except BrokerError as error:
+            yield (connection.refused(error), *account.not_checked("there is no connection"))
             return
         try:
             yield account.checks(inspection, settings, wall_clock)
-            self.mode = mode_of(settings.account_id or next(iter(inspection.managed_accounts), ""))
+            if not inspection.is_refused:
+                self.found, self.mode = found, mode_of(settings.account_id or inspection.managed_accounts[0])
         finally:
             inspection.close()
 
@@ -112,12 +112,6 @@ class Examination:
         there = next(each for each in (folder, *folder.parents) if each.exists())
         writable = os.access(there, os.W_OK)
         return surroundings.state_folder(folder, self._machine.text("proc/mounts"), network, writable=writable)
-
-
-def open_inspection(settings: Settings, found: Finding) -> account.Inspection | None:
-    """Connect to the TWS that was found, on the check client id: the place of the TWS backend."""
-    del settings, found
-    return None
 
 
 def _installed() -> dict[str, str]:

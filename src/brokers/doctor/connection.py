@@ -6,8 +6,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from src.brokers.advice import Cure, cure, stale_address
-from src.brokers.doctor.report import Check, Status
+from src.brokers.doctor.report import REFUSED, Check, Status
 from src.brokers.findings import Finding, answering, nearest
+from src.domain.errors import BrokerError, ClientIdInUseError
 from src.runtime.clock import to_datetime
 
 #: Seconds by which TWS's clock and ours may differ before a person should know. TWS says whole seconds.
@@ -41,6 +42,15 @@ def addresses(findings: Sequence[Finding]) -> tuple[Check, ...]:
         checks.append(Check(each.outcome, status, each.line, fix="\n".join(fix)))
     # What is to be done stands last: the others are what else was tried.
     return tuple(sorted(checks, key=lambda check: check.status is Status.FAIL))
+
+
+def refused(error: BrokerError) -> Check:
+    """TWS answers, and did not let the check's client in: another has its id, or an answer was missing."""
+    title = "connection: TWS answers, but did not let this check in"
+    fix = "Finish the login on TWS's screen and answer its dialogs, or restart TWS; then try again"
+    if isinstance(error, ClientIdInUseError):
+        fix = "Set IBKR_CHECK_CLIENT_ID to an id that no program uses, or end the program that uses it"
+    return Check(REFUSED, Status.FAIL, title, str(error), fix)
 
 
 def clock(found: Finding) -> Check:

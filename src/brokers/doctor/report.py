@@ -8,13 +8,15 @@ from itertools import groupby
 from typing import Final
 
 from src.brokers.command_line import DONE, FAILED, NO_CONNECTION, WRONG_USE, mode_words
-from src.brokers.findings import Outcome
+from src.brokers.findings import Finding, Outcome
 from src.domain.market import Mode
 
 CONFIGURATION: Final = "configuration"
 NOT_CHECKED: Final = "not checked: "
 _INDENT: Final = "      "
-_CONNECTION: Final = frozenset(Outcome)
+#: The id of a connection that TWS began, and did not let this client finish.
+REFUSED: Final = "connection"
+_CONNECTION: Final = frozenset({*Outcome, REFUSED})
 
 
 class Status(StrEnum):
@@ -47,6 +49,7 @@ class Diagnosis:
 
     mode: Mode
     checks: tuple[Check, ...]
+    found: Finding | None = None
 
     @property
     def failed(self) -> tuple[Check, ...]:
@@ -76,7 +79,7 @@ class Diagnosis:
     def conclusion(self) -> str:
         """What it comes to, and as the last line the one thing to do."""
         if self.ok:
-            return f"✅ Trading would work: {mode_words(self.mode)}"
+            return f"✅ Trading would work: {mode_words(self.mode, self.found)}"
         first = self.failed[0]
         what, *_ = first.fix.splitlines() or [first.title]
         return f"❌ Trading on TWS would not work.\n👉 {what}."

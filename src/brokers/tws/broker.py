@@ -76,6 +76,16 @@ class TwsBroker:
         session = self._session
         return session.is_synchronised and session.link_is_up
 
+    @property
+    def is_read_only(self) -> bool:
+        """Whether TWS has said that its API takes no orders."""
+        return self._session.is_read_only
+
+    @property
+    def messages(self) -> tuple[tuple[int, str], ...]:
+        """What TWS has said of late that was about no request: code and text, oldest first."""
+        return tuple(self._session.messages)
+
     def now(self) -> int:
         """The time of day."""
         return self._clock.now()

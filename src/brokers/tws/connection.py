@@ -99,8 +99,8 @@ class Connection:
 
     # --- steps ------------------------------------------------------------------------------------------------------
 
-    async def open(self) -> AccountId:
-        """Connect as far as TWS naming its accounts; return ours. The wire is closed when that fails."""
+    async def open(self) -> None:
+        """Connect as far as TWS naming its accounts. The wire is closed when that fails."""
         timeout = self._settings.connect_timeout
 
         async def watching() -> None:
@@ -113,7 +113,6 @@ class Connection:
         try:
             await self._unless_failed(self.wire.open(self._host, self._port, self._client_id, timeout), timeout)
             self._phase = "synchronise"
-            return self._account()
         except TimeoutError:
             reason = f"{self._where()} did not answer within {timeout:g} s; {_HINTS[self._phase]}"
             raise ConnectionFailedError(self._phase, reason) from None
@@ -140,7 +139,7 @@ class Connection:
                 task.cancel()
             await asyncio.gather(task, return_exceptions=True)
 
-    def _account(self) -> AccountId:
+    def account(self) -> AccountId:
         """The account to trade, by the settings and TWS; live needs three agreeing facts (decision D9)."""
         settings, accounts = self._settings, self.wire.accounts
         shown = ", ".join(masked(each) for each in accounts)

@@ -6,6 +6,7 @@ Everything here runs on the loop's thread, except the reads of what is finished 
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from dataclasses import replace
@@ -47,6 +48,7 @@ _log: Final = logging.getLogger(__name__)
 _NO_LINK: Final = "TWS has lost its connection to IB (1100); it tries again by itself"
 #: Real seconds that TWS may take to confirm what executions have done to a position, before it is asked.
 _CONFIRM_SECONDS: Final = 2.0
+_MESSAGES_KEPT: Final = 50
 _LOOK_SECONDS: Final = 4.0
 #: Real seconds that the account's values may come after an execution.
 _VALUES_SECONDS: Final = 1.0
@@ -91,6 +93,7 @@ class Session:
         self.server_version: int | None = None
         self.last_message: float | None = None
         self.connections = 0
+        self.messages: deque[tuple[int, str]] = deque(maxlen=_MESSAGES_KEPT)
 
     # --- connection -------------------------------------------------------------------------------------------------
 
@@ -101,7 +104,9 @@ class Session:
         self._wire, self._connection = wire, connection
         self.link_is_up = True
         try:
-            account = await connection.open()
+            await connection.open()
+            self.accounts = tuple(AccountId(each) for each in wire.accounts)
+            account = connection.account()
             if self.account.account not in ("", account):
                 raise ConfigurationError(  # noqa: TRY301
                     "TWS is logged in to another account than before: start a new session"
@@ -109,7 +114,6 @@ class Session:
             self.account.account = self.book.account = account
             self.book.client_id = client_id
             self.mode = self.quotes.mode = mode_of(account)
-            self.accounts = tuple(AccountId(each) for each in wire.accounts)
             self.library, self.server_version = wire.version, wire.server_version
             wire.set_data_type(self._settings.market_data_type)
             self.account.begin_listing()
@@ -158,6 +162,11 @@ class Session:
         if self._wire is None:
             raise NotConnectedError("not connected: call connect() first")
         return self._wire
+
+    @property
+    def is_read_only(self) -> bool:
+        """Whether TWS takes no orders from its API."""
+        return self._connection is not None and self._connection.is_read_only
 
     @property
     def trouble(self) -> str | None:
@@ -374,6 +383,7 @@ class Session:
 
     def _heard_of_all(self, code: int, text: str) -> None:
         """A message about no request: the link to IB, the data farms."""
+        self.messages.append((code, text))
         what = meaning(code, RequestKind.NONE)
         _log.log(logging.DEBUG if what is Meaning.INFO else logging.WARNING, "TWS: %s %s", code, text)
         if what is Meaning.INFO:
