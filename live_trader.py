@@ -11,6 +11,7 @@ import json
 import logging
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final
@@ -210,17 +211,18 @@ def _session(arguments: Sequence[str] | None) -> int:
     prepare_streams(verbose=real_time and not wish.quiet, as_json=wish.log_format == "json")
     signals = Signals()
     try:
-        with signals:
-            code = _run(wish, signals)
+        with signals, ExitStack() as until_the_end:
+            code = _run(wish, signals, until_the_end)
     except (KeyboardInterrupt, Exception) as error:  # noqa: BLE001  # never a traceback at the command line
         code = told(error)
     return code if signals.received is None else 128 + signals.received
 
 
-def _run(wish: argparse.Namespace, signals: "Signals") -> int:
+def _run(wish: argparse.Namespace, signals: "Signals", until_the_end: ExitStack) -> int:
     from src.brokers.command_line import DONE, FAILED, NO_CONNECTION
     from src.brokers.opening import Play
     from src.console.faces import faces
+    from src.console.metrics import metrics_server
     from src.runtime.heap import settle_heap
     from src.trading.strategy import parse_options
 
@@ -235,6 +237,9 @@ def _run(wish: argparse.Namespace, signals: "Signals") -> int:
         start=None if wish.replay or real_time else _INVENTED_START,
         persistent=real_time,
     )
+    metrics = metrics_server(settings, real_time=real_time)
+    if metrics is not None:
+        until_the_end.enter_context(metrics)  # left last: it stays until the session's end has been scraped
     minutes = wish.duration if wish.duration is not None or wish.replay else _DEFAULT_MINUTES
     with faces(settings, minutes=minutes, runs_ahead=not real_time, quiet=wish.quiet) as observers:
         trader = LiveAITrader(
@@ -246,9 +251,11 @@ def _run(wish: argparse.Namespace, signals: "Signals") -> int:
                 quantities=wish.quantity,
                 flat_before_close=wish.flat_before_close,
                 dry_run=wish.dry_run,
-                observers=observers,
+                observers=observers if metrics is None else (*observers, metrics.session),
             )
         )
+        if metrics is not None:
+            metrics.session.is_open = trader.ib_client.is_market_open
         signals.stop = trader.stop
         settle_heap()
         try:

@@ -47,6 +47,7 @@ def environment(tmp_path: Path, quiet_address: Address) -> dict[str, str]:
         "SIM_PRESET": "realistic",
         "SIM_FEES": "fixed",
         "SIM_MARKET_HOURS": "always",
+        "METRICS_PORT": "off",  # tests that want metrics name a port
     }
 
 

@@ -46,6 +46,19 @@ def call_in_parallel(calls: Sequence[Callable[[], T]], timeout: float) -> list[T
     return results
 
 
+def wait_until(true: Callable[[], bool], seconds: float) -> bool:
+    """Wait until something holds, `seconds` real seconds at most; return whether it does. Looks twenty times a second.
+
+    Signals are handled meanwhile.
+    """
+    deadline, pause = monotonic() + seconds, threading.Event()
+    while not true():
+        if monotonic() >= deadline:
+            return False
+        pause.wait(0.05)
+    return True
+
+
 _BROKEN_OFF: Final = InterruptedError("the commit broke off")
 
 

@@ -52,6 +52,8 @@ class Settings:
     sim_fees: Literal["fixed", "commission", "none"] = "fixed"
     metrics_host: str = "127.0.0.1"
     metrics_port: int | None = 8000  # None: off
+    metrics_linger: float = 20.0  # seconds an ended session waits for its last scrape; 0: not at all
+    metrics_token: str = field(default="", repr=False)  # asked of every scraper; needed off loopback
     risk: Mapping[str, str] = field(
         default_factory=lambda: MappingProxyType({}), hash=False
     )  # RISK_<LIMIT>, as written

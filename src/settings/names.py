@@ -38,6 +38,8 @@ NAMES: Final[dict[str, tuple[str, ...]]] = {
     "sim_fees": ("SIM_FEES",),
     "metrics_host": ("METRICS_HOST",),
     "metrics_port": ("METRICS_PORT",),
+    "metrics_linger": ("METRICS_LINGER_S",),
+    "metrics_token": ("METRICS_TOKEN",),
 }
 
 #: Accepted and dropped unread: TWS holds the login.

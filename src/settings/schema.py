@@ -103,6 +103,8 @@ class _Values(TypedDict, total=False):
     sim_fees: Annotated[Literal["fixed", "commission", "none"], Word]
     metrics_host: Text
     metrics_port: Annotated[int | None, PlainValidator(_port_or("off"))]
+    metrics_linger: Annotated[float, BeforeValidator(_number), Field(ge=0, le=_DAY, allow_inf_nan=False)]
+    metrics_token: Annotated[str, Field(min_length=16)]
 
 
 FIELDS = frozenset(_Values.__annotations__)

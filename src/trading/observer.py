@@ -70,7 +70,7 @@ class Observer:
     def heard(self, event: Event) -> None:
         """The broker has told something, bars excepted."""
 
-    def deciding(self) -> None:
+    def deciding(self, bars: Sequence[Bar]) -> None:
         """The strategy is about to be asked about the bars of one instant."""
 
     def decided(self, orders: Sequence[Order]) -> None:
@@ -113,8 +113,8 @@ class Observers(Observer):
     def heard(self, event: Event) -> None:  # noqa: D102
         self._tell(lambda observer: observer.heard(event))
 
-    def deciding(self) -> None:  # noqa: D102
-        self._tell(lambda observer: observer.deciding())
+    def deciding(self, bars: Sequence[Bar]) -> None:  # noqa: D102
+        self._tell(lambda observer: observer.deciding(bars))
 
     def decided(self, orders: Sequence[Order]) -> None:  # noqa: D102
         self._tell(lambda observer: observer.decided(orders))

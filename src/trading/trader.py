@@ -195,7 +195,7 @@ class Trader:
                 self._cancel_working()
                 self._sell_out()
             if observers:
-                observers.deciding()
+                observers.deciding(bars)
                 decide(bars)
                 observers.bars(bars, equity.value)
             else:

@@ -9,6 +9,9 @@ from src.brokers.opening import Play
 from src.brokers.simulation import open_simulated
 from src.console.view import Lookout
 from src.settings import load_settings
+from tests.trading.conftest import market
+
+__all__ = ["market"]  # a fixture, here too
 
 
 @pytest.fixture

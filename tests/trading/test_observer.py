@@ -28,9 +28,9 @@ class Diary(Observer):
         self.answers: list[Trade | BrokerError] = []
         self.steps: list[str] = []
 
-    def deciding(self) -> None:
-        """Keep when."""
-        self.steps.append("deciding")
+    def deciding(self, bars: Sequence[Bar]) -> None:
+        """Keep on what."""
+        self.steps.append(f"decides at {bars[0].close:g}")
 
     def decided(self, orders: Sequence[Order]) -> None:
         """Keep how many."""
@@ -70,7 +70,8 @@ def test_an_observer_sees_the_order_its_fill_the_curve_and_the_end(market: Marke
     assert [event.fill.execution.order_ref for event in diary.events if isinstance(event, Filled)] == ["test-1"]
     assert diary.curve == [(1, 100_000), (1, 100_000), (1, 100_099), (1, 100_199), (1, 100_299)]
     assert diary.end == [None]
-    assert diary.steps == ["deciding", "deciding", "wants 1", "answered test-1", "deciding", "deciding", "deciding"]
+    steps = ["decides at 10", "decides at 11", "wants 1", "answered test-1"]
+    assert diary.steps == [*steps, "decides at 12", "decides at 13", "decides at 14"]
     [trade] = diary.answers
     assert isinstance(trade, Trade)
 

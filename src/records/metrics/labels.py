@@ -1,0 +1,43 @@
+"""The values that labels may have. Every set is closed, so that no session can fill a Prometheus with series."""
+
+from collections.abc import Iterable
+from typing import Final
+
+from src.domain.orders import Action, OrderStatus, OrderType
+from src.domain.rejections import RejectClass
+
+OTHER: Final = "other"
+#: Symbols that have series of their own; a session that trades more has the rest under "other".
+MOST_SYMBOLS: Final = 50
+
+ACTIONS: Final = tuple(action.value for action in Action)
+ORDER_TYPES: Final = tuple(kind.value for kind in OrderType)
+#: IB's statuses; an order that a limit of ours stopped, and one of which nobody knows what became of it.
+REFUSED: Final = "Refused"
+UNKNOWN: Final = "Unknown"
+STATUSES: Final = (*(status.value for status in OrderStatus), REFUSED, UNKNOWN)
+REJECT_CLASSES: Final = tuple(each.value for each in RejectClass)
+
+#: TWS's codes that have series of their own: those that an operator acts on.
+ERROR_CODES: Final = tuple(
+    str(code)
+    for code in (
+        *(100, 101, 103, 104, 105, 110, 135, 161, 162, 200, 201, 202, 321, 326, 354, 366, 399, 404, 420, 434),
+        *(502, 504, 1100, 1101, 1102, 1300, 2103, 2104, 2105, 2106, 2107, 2108, 2110, 2157, 2158),
+        *(10089, 10090, 10147, 10148, 10167, 10168, 10182, 10186, 10197),
+    )
+)
+#: Why a connection was lost and came back: IB's servers behind TWS, or the socket to TWS itself.
+LINK: Final = "link"
+SOCKET: Final = "socket"
+RECONNECT_REASONS: Final = (LINK, SOCKET)
+
+
+def symbols_of(symbols: Iterable[str]) -> tuple[str, ...]:
+    """The symbols that have series of their own, with "other"."""
+    return (*tuple(dict.fromkeys(symbols))[:MOST_SYMBOLS], OTHER)
+
+
+def reconnect_reason(text: str) -> str:
+    """Which link was lost, by the words of the loss: those of IB's servers begin with TWS's code."""
+    return LINK if text.partition(" ")[0].isdecimal() else SOCKET
