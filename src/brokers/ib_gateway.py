@@ -134,7 +134,7 @@ class IBGatewayClient:
                         self.host, self.port = opening.found.host, opening.found.port
                 elif not self._session.broker.is_connected:
                     self._session.broker.connect()
-                    self._check_can_trade(self._session.broker)
+                self._check_can_trade(self._session.broker)
             except BrokerError as error:
                 self._error = str(error)
                 if isinstance(error, NoBrokerError):

@@ -15,7 +15,9 @@ from src.gateways.tws_codec import (
     ReqPositions,
 )
 from src.settings import Settings
-from tests.brokers.tws.scripted import Client, ScriptedTws, wait_until
+from tests.brokers.tws.scripted import Client, ScriptedTws
+
+FARM = (2104, "Market data farm connection is OK:usfarm")
 
 
 @pytest.fixture
@@ -50,11 +52,11 @@ def test_a_read_only_api_is_seen_whatever_our_own_setting_says(tws: ScriptedTws,
 
 def test_a_tws_that_takes_orders_is_not_read_only(tws: ScriptedTws) -> None:
     """On the check client id; its messages about no request are kept."""
+    tws.on_positions_first(*FARM)
     inspection = inspected(tws)
     assert (inspection.is_read_only, inspection.open_orders) == (False, 0)
     assert tws.clients[-1].client_id == 101
-    tws.say(lambda client: client.error(-1, 2104, "Market data farm connection is OK:usfarm"))
-    wait_until(lambda: (2104, "Market data farm connection is OK:usfarm") in inspection.messages)
+    assert inspection.messages == (FARM,)
     inspection.close()
 
 

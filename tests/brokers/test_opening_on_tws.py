@@ -283,6 +283,19 @@ def test_connecting_while_tws_has_lost_ib_says_so(tws: ScriptedTws) -> None:
         assert client.health_check()["error"] is None
 
 
+def test_a_tws_that_has_lost_ib_while_we_connect_is_not_connected(tws: ScriptedTws) -> None:
+    """1100 in the midst of the synchronisation counts; once IB is back, so is the session."""
+    tws.on_positions_first(1100, "Connectivity between IB and TWS has been lost.")
+    client = IBGatewayClient(settings=settings_for(tws.port))
+    assert client.connect() is False
+    assert (client.connected, client.mode) == (False, "disconnected")
+    assert "1100" in (client.health_check()["error"] or "")
+    tws.say(lambda served: served.error(-1, 1102, "Connectivity between IB and TWS has been restored."))
+    wait_until(lambda: client.connected)
+    assert client.connect() is True
+    client.disconnect()
+
+
 # --- the library's own object, by `tws(fn)` ---------------------------------------------------------------------------
 
 

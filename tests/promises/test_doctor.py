@@ -147,6 +147,7 @@ def test_on_the_paper_gateway_trading_would_work(doctor: Run, gateway: PaperGate
     assert findings["open_orders"]["title"] == "open orders: none at work in this account"
     assert findings["market_data"]["title"] == "market data: simulated (IBKR_MARKET_DATA_TYPE=3)"
     assert findings["quote"]["title"].startswith("quote: NVDA ")
+    assert findings["language"]["title"] == "messages: in English"
     last = doctor(address).stdout.splitlines()[-1]
     where = f"on the paper gateway at 127.0.0.1:{gateway.port}: no money, no market"
     assert last == f"✅ Trading would work: SIMULATED ({where})"

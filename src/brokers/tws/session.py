@@ -69,7 +69,7 @@ class Session:
         self._tasks: set[asyncio.Task[None]] = set()
         self._look: asyncio.Task[None] | None = None
         self._confirming = False
-        self._pnl_request = -1
+        self._pnl_request: int | None = None
         self._pnl_failure: NotSupportedError | None = None
         self._wanted: list[Contract] = []  # quotes to subscribe to once connected again
         self.book, self.account = OrderBook(now, self._events), AccountBook(now, self._events)
@@ -101,7 +101,7 @@ class Session:
         """Connect and synchronise; on failure everything is as before."""
         wire = Wire(library, self)
         connection = Connection(wire, self._settings, host, port, client_id)
-        self._wire, self._connection = wire, connection
+        self._wire, self._connection, self._pnl_request = wire, connection, None
         self.link_is_up = True
         try:
             await connection.open()
@@ -385,6 +385,8 @@ class Session:
         """A message about no request: the link to IB, the data farms."""
         self.messages.append((code, text))
         what = meaning(code, RequestKind.NONE)
+        if what is Meaning.CLIENT_ID_IN_USE:  # what ends the connecting is told by its error
+            return
         _log.log(logging.DEBUG if what is Meaning.INFO else logging.WARNING, "TWS: %s %s", code, text)
         if what is Meaning.INFO:
             return

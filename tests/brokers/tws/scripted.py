@@ -196,6 +196,15 @@ class ScriptedTws:
         """Answer a kind of request so from now on; None is silence."""
         self.answers[kind] = answer
 
+    def on_positions_first(self, code: int, text: str) -> None:
+        """Say something about no request in the midst of the synchronisation, then list no positions."""
+
+        def answer(client: Client, _: object) -> None:
+            client.error(-1, code, text)
+            client.send(PositionEnd())
+
+        self.on(ReqPositions, answer)
+
     def asked(self, kind: type) -> list[Any]:
         """The requests of a kind, so far."""
         return [request for request in self.received if type(request) is kind]
