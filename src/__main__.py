@@ -27,6 +27,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _parser().error(f"unrecognized arguments: {' '.join(rest)}")
     from src.brokers.command_line import run_command
 
+    if options.command == "orders":
+        return run_command(lambda: _show_orders(options))
     return run_command(_reset_simulated_account)
 
 
@@ -39,9 +41,33 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("check", add_help=False, help="check the connection: --test connect|account|positions|...")
     commands.add_parser("doctor", add_help=False, help="would trading work from here, and if not, what to change")
     commands.add_parser("serve-tws", add_help=False, help="a TWS on simulated prices, for any TWS API program")
+    orders = commands.add_parser("orders", help="every order that was meant to be sent, and what became of it")
+    orders.add_argument("--json", action="store_true", help="as one JSON array on standard output")
+    orders.add_argument("--session", help="of this session alone")
+    orders.add_argument("--mode", choices=("simulated", "paper", "live"), help="of this mode alone")
     sim = commands.add_parser("sim", help="the simulated account that lives across processes")
     sim.add_subparsers(dest="action", required=True).add_parser("reset", help="begin anew with the initial capital")
     return parser
+
+
+def _show_orders(options: argparse.Namespace) -> int:
+    import json
+
+    from src.domain.market import Mode
+    from src.records.order_list import order_answers, order_text, sessions_with_orders
+    from src.settings import load_settings
+
+    state_dir = load_settings().state_dir
+    mode = Mode(options.mode) if options.mode else None
+    sessions = sessions_with_orders(state_dir, mode=mode, session=options.session)
+    if sessions is None:
+        kind = f"{mode} journal" if mode else "journal"
+        sys.stderr.write(f"There is no {kind} in {state_dir}: no session has written an order down there.\n")
+    if options.json:
+        print(json.dumps(order_answers(sessions or ()), indent=2))
+    elif sessions is not None:
+        print(order_text(sessions))
+    return 0
 
 
 def _reset_simulated_account() -> int:

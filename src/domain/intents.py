@@ -134,7 +134,8 @@ class Intent:
 class IntentRecord:
     """An intent and what became of it. `quantity` is the total now asked for; `updated` is the time of the last news.
 
-    `order_id` is None until one was reserved, `perm_id` 0 until the venue gave one; `reason` is its last word.
+    `order_id` is None until one was reserved, `perm_id` 0 until the venue gave one; `reason` is why it
+    is in its state, where somebody said so.
     """
 
     intent: Intent
@@ -161,9 +162,10 @@ class IntentRecord:
         state = next_state(self.state, news)
         if state is self.state and news is not state:
             return self
-        return replace(self, state=state, updated=time, reason=reason or self.reason)
+        return replace(self, state=state, updated=time, reason=reason)
 
     def executed(self, filled: Decimal, time: int) -> "IntentRecord":
         """The record once `filled` shares in all are executed."""
         state = state_after_execution(self.state, filled, self.quantity)
-        return replace(self, state=state, filled=filled, updated=time)
+        reason = self.reason if state is self.state else ""
+        return replace(self, state=state, filled=filled, updated=time, reason=reason)

@@ -64,20 +64,20 @@ class JournalReader:
         self._connection.close()
 
     def facts(self, *kinds: type, session: str | None = None) -> tuple[JournalFact, ...]:
-        """Facts of these kinds (all when none is named) in the order in which they were written."""
+        """What was written of these kinds (all when none is named), in its order; `session` is the one that wrote."""
         return tuple(self._facts(kinds or tuple(TABLES), session))
 
-    def outcomes(self, session: str | None = None) -> Outcomes:
-        """What became of the intents, all or those of one session."""
-        return Outcomes(self._facts(_OF_INTENTS, session))
+    def outcomes(self) -> Outcomes:
+        """What became of the intents, in their own session and in later ones."""
+        return Outcomes(self._facts(_OF_INTENTS, None))
 
-    def intents(self, session: str | None = None) -> tuple[IntentRecord, ...]:
+    def intents(self) -> tuple[IntentRecord, ...]:
         """Every intent and what became of it, oldest first."""
-        return self.outcomes(session).records
+        return self.outcomes().records
 
-    def executions(self, session: str | None = None) -> Mapping[str, Executed]:
+    def executions(self) -> Mapping[str, Executed]:
         """Every execution that was written down, by its id; corrections and what they correct alike."""
-        found = self._facts((Executed,), session)
+        found = self._facts((Executed,), None)
         return {each.exec_id: each for each in found if isinstance(each, Executed)}
 
     def sessions(self) -> tuple[SessionRecord, ...]:

@@ -124,53 +124,29 @@ class Worker:
 
     def __init__(self, body: Callable[[], None], delay: float, name: str) -> None:
         self._body, self._delay = body, delay
-        self._nudged, self._stopped = threading.Event(), threading.Event()
+        self._nudged, self._hurried = threading.Event(), threading.Event()
+        self._stopped = False
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 
-    def nudge(self) -> None:
-        """Ask for the body to be done; returns at once."""
+    def nudge(self, *, hurry: bool = False) -> None:
+        """Ask for the body to be done, without delay when it is in a hurry; returns at once."""
+        if hurry:
+            self._hurried.set()
         if not self._nudged.is_set():
             self._nudged.set()
 
     def stop(self) -> None:
         """End the thread once the body is done; idempotent. What was nudged last may be left undone."""
-        self._stopped.set()
-        self._nudged.set()
+        self._stopped = True
+        self.nudge(hurry=True)
         self._thread.join()
 
     def _run(self) -> None:
-        while not self._stopped.is_set():
+        while not self._stopped:
             self._nudged.wait()
-            self._stopped.wait(self._delay)
+            self._hurried.wait(self._delay)
             self._nudged.clear()
-            if not self._stopped.is_set():
+            self._hurried.clear()
+            if not self._stopped:
                 self._body()
-
-
-class Ticker:
-    """A daemon thread that does `body` over and over until `stop`; `body` waits by itself, on what it reads."""
-
-    def __init__(self, body: Callable[[], None], name: str) -> None:
-        self._body, self._stopped = body, threading.Event()
-        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
-        self._thread.start()
-
-    @property
-    def is_current(self) -> bool:
-        """Whether the caller is on this thread."""
-        return threading.current_thread() is self._thread
-
-    def pause(self, seconds: float) -> None:
-        """Wait, at most until `stop`."""
-        self._stopped.wait(seconds)
-
-    def stop(self, timeout: float = 2.0) -> None:
-        """End the thread once the body is done, and wait for it so many seconds; idempotent."""
-        self._stopped.set()
-        if not self.is_current:
-            self._thread.join(timeout)
-
-    def _run(self) -> None:
-        while not self._stopped.is_set():
-            self._body()
