@@ -64,16 +64,22 @@ def _explain(client: IBGatewayClient) -> None:
     print("🔎 What was tried:")
     for attempt in client.attempts:
         print(f"   {attempt.line}")
-    if (found := answering(client.attempts)) is not None:
-        named = next((each for each in client.attempts if each.is_named), found)
-        change = stale_address(named, found) if named is not found else ()
-    else:
-        change = cure(nearest(client.attempts))
-    change = change or ("This version does not trade on TWS yet; to simulate on purpose: IBKR_BACKEND=simulated",)
+    change = _what_to_change(client)
     print("🔧 What to change (python -m src doctor says more):")
     for line in change:
         print(f"   {line}")
     print(f"👉 {change[0]}.")
+
+
+def _what_to_change(client: IBGatewayClient) -> tuple[str, ...]:
+    found = answering(client.attempts)
+    if found is None:
+        return cure(nearest(client.attempts))
+    named = next((each for each in client.attempts if each.is_named), found)
+    if named is not found:
+        return stale_address(named, found)
+    error = client.health_check()["error"]  # what TWS made of us, with what to do about it
+    return (error.rstrip("."),) if error else ("Install a client library for TWS: run `make`, or activate .venv",)
 
 
 if __name__ == "__main__":
