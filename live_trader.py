@@ -241,7 +241,9 @@ def _run(wish: argparse.Namespace, signals: "Signals", until_the_end: ExitStack)
     if metrics is not None:
         until_the_end.enter_context(metrics)  # left last: it stays until the session's end has been scraped
     minutes = wish.duration if wish.duration is not None or wish.replay else _DEFAULT_MINUTES
-    with faces(settings, minutes=minutes, runs_ahead=not real_time, quiet=wish.quiet) as observers:
+    with faces(
+        settings, minutes=minutes, runs_ahead=not real_time, quiet=wish.quiet, page_port=wish.dashboard
+    ) as observers:
         trader = LiveAITrader(
             SessionOptions(
                 settings=settings,

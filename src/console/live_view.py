@@ -6,12 +6,11 @@ paper, white on red for real money. Where colours are not wanted (`NO_COLOR`) th
 """
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
-from src.brokers.broker import Broker
-from src.console.view import STALE_SECONDS, Lookout, SessionView
+from src.console.view import STALE_SECONDS, Onlooker, SessionView
 from src.domain.market import Mode
 from src.domain.orders import Trade
 from src.runtime.clock import NS, to_datetime
@@ -47,32 +46,31 @@ class LiveView(Observer):
     back, whatever happened.
     """
 
-    def __init__(self, watch: SessionWatch, lookout: Callable[[Broker], Lookout]) -> None:
+    def __init__(self, onlooker: Onlooker) -> None:
         from rich.console import Console
         from rich.live import Live
 
-        self._watch, self._lookout = watch, lookout
+        self._look = onlooker.look
         self._console = Console(stderr=True)
         self._live = Live(console=self._console, screen=True, auto_refresh=False, redirect_stderr=False)
-        self._log = _ToEvents(watch)
+        self._log = _ToEvents(onlooker)
         self._others: list[logging.Handler] = []
         self._periodic: Periodic | None = None
 
     def began(self, session: Watched, equity: float) -> None:
         """Take the terminal."""
-        del equity
-        lookout = self._lookout(session.broker)
+        del session, equity
         root = logging.getLogger()
         self._others, root.handlers = root.handlers, [self._log]
         self._live.start()
-        self._periodic = Periodic("live view", _REFRESH_SECONDS, lambda: self._draw(lookout))
+        self._periodic = Periodic("live view", _REFRESH_SECONDS, self._draw)
         self._periodic.start()
 
-    def _draw(self, lookout: Lookout) -> None:
-        facts = self._watch.facts
-        if facts is not None:
+    def _draw(self) -> None:
+        view = self._look()
+        if view is not None:
             width, height = self._console.size
-            self._live.update(screen_of(lookout.look(facts), width, height), refresh=True)
+            self._live.update(screen_of(view, width, height), refresh=True)
 
     def ended(self, failure: BaseException | None) -> None:
         """Give the terminal back."""

@@ -10,6 +10,7 @@ from math import inf, isfinite
 from pathlib import Path
 from typing import Final, NoReturn
 
+_PAGE_PORT: Final = 8765
 _TIMEFRAMES: Final = ("1m", "5m", "15m", "30m", "1h", "1d")
 
 
@@ -45,6 +46,14 @@ def parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
     add("--flat-before-close", type=_minutes, metavar="MIN", help="sell the session's shares before each close")
     add("--json", type=Path, metavar="FILE", help="write the summary there, too")
     add("--dry-run", action="store_true", help="show what would be sent, and send nothing")
+    add(
+        "--dashboard",
+        type=_port,
+        nargs="?",
+        const=_PAGE_PORT,
+        metavar="PORT",
+        help=f"serve a page to this machine's browsers (default port {_PAGE_PORT}; 0: any)",
+    )
     add("--quiet", action="store_true", help="no live view and no progress; warnings only")
     add("--log-format", choices=("text", "json"), default="text", help="of the log on standard error")
     add("--config", type=Path, metavar="FILE", help="a YAML file with settings")
@@ -80,6 +89,12 @@ def _minutes(text: str) -> float:
 
 def _speed(text: str) -> float:
     return {"real": 1.0, "max": inf}.get(text.lower()) or _number(text)
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or int(text) > 65_535:
+        raise argparse.ArgumentTypeError(f"expected a port from 0 to 65535, not {text!r}")
+    return int(text)
 
 
 def _symbols(text: str) -> list[str]:

@@ -15,7 +15,8 @@ from src.domain.errors import BrokerError
 from src.domain.market import Mode, Quote
 from src.domain.orders import Trade
 from src.runtime.clock import NS
-from src.trading.watch import SessionFacts
+from src.trading.observer import Watched
+from src.trading.watch import SessionFacts, SessionWatch
 
 T = TypeVar("T")
 #: A quote older than this many seconds is stale to a person's eye.
@@ -114,6 +115,25 @@ class Lookout:
         return {
             symbol: QuoteView(one, max(now - one.time, 0) / NS) for symbol, one in latest.items() if one is not None
         }
+
+
+class Onlooker(SessionWatch):
+    """Watches a session, and looks at its broker too: `look()` is the whole view, None before the session begins."""
+
+    def __init__(self, lookout: Callable[[Broker], Lookout]) -> None:
+        super().__init__()
+        self._make = lookout
+        self._lookout: Lookout | None = None
+
+    def began(self, session: Watched, equity: float) -> None:
+        """Find out where to look from."""
+        self._lookout = self._make(session.broker)
+        super().began(session, equity)
+
+    def look(self) -> SessionView | None:
+        """The view now; fit for any thread."""
+        lookout, facts = self._lookout, self.facts
+        return None if lookout is None or facts is None else lookout.look(facts)
 
 
 def _where(health: BrokerHealth) -> str:

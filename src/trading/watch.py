@@ -86,7 +86,7 @@ class SessionWatch(Observer):
         self._session: Watched | None = None
         self._events: deque[EventLine] = deque(maxlen=_EVENTS)
         self._prices: dict[str, float] = {}
-        self._equity, self._now, self._bars, self._refused, self._over = 0.0, 0, 0, 0, False
+        self._start, self._now, self._bars, self._refused, self._over = 0.0, 0, 0, 0, False
         self._explanation = ""
         self._next = 0.0
 
@@ -96,7 +96,7 @@ class SessionWatch(Observer):
         self._events.append(EventLine(now, tone, text))
 
     def began(self, session: Watched, equity: float) -> None:  # noqa: D102  # see Observer, here and below
-        self._session, self._equity, self._now = session, equity, session.started_at
+        self._session, self._start, self._now = session, equity, session.started_at
         self._gather()
 
     def heard(self, event: Event) -> None:  # noqa: D102
@@ -107,7 +107,8 @@ class SessionWatch(Observer):
         self._gather()
 
     def bars(self, bars: Sequence[Bar], equity: float) -> None:  # noqa: D102
-        self._equity, self._now = equity, bars[0].end
+        del equity  # gathered with the rest, so that the figures of one view agree
+        self._now = bars[0].end
         self._bars += len(bars)
         for bar in bars:
             self._prices[bar.contract.symbol] = bar.close
@@ -150,6 +151,7 @@ class SessionWatch(Observer):
                 self._prices[symbol] = float(portfolio.average_cost(session.contracts[symbol]))
         totals = portfolio.totals
         holdings = tuple(self._holding(session, symbol) for symbol in session.contracts)
+        realized, unrealized = float(portfolio.realized_pnl()), sum(each.unrealized_pnl for each in holdings)
         self.facts = SessionFacts(
             session=session.session,
             contracts=tuple(session.contracts.values()),
@@ -161,9 +163,9 @@ class SessionWatch(Observer):
             fills=totals.fills,
             refused=self._refused,
             commissions=float(totals.commissions),
-            realized_pnl=float(portfolio.realized_pnl()),
-            unrealized_pnl=sum(each.unrealized_pnl for each in holdings),
-            equity=self._equity,
+            realized_pnl=realized,
+            unrealized_pnl=unrealized,
+            equity=self._start + realized + unrealized,
             max_drawdown=session.max_drawdown,
             holdings=holdings,
             explanation=self._explanation,
