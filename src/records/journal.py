@@ -34,10 +34,11 @@ from src.domain.market import Mode
 from src.domain.orders import AccountId, OrderId
 from src.records.journal_file import SUFFIX, journal_name, prepare_folder
 from src.records.journal_reading import JournalReader
-from src.records.journal_writing import JournalWriter, Line, sessions_in
+from src.records.journal_writing import JournalWriter, Line
 from src.runtime.clock import monotonic
 from src.runtime.file_lock import FileLock
-from src.runtime.worker import GroupCommit, Worker
+from src.runtime.group_commit import GroupCommit
+from src.runtime.worker import Worker
 
 _log = logging.getLogger(__name__)
 #: How long facts wait for company before they are committed, in seconds.
@@ -58,7 +59,7 @@ class Journal:
         self._waiting: deque[Line] = deque()
         self._failed: str | None = None
         self._lasting = self._closed = False
-        self._previous: SessionRecord | None = None
+        self._previous = next(reversed(writer.sessions), None)
         self._allowance, self._counted_at = float(_COMMITS_A_SECOND), monotonic()
         self._group: GroupCommit[Sequence[Line]] = GroupCommit(self._commit)
         self._worker = None if mode is Mode.SIMULATED else Worker(self._settle, _GATHERING, "journal")
@@ -187,7 +188,6 @@ class Journal:
             self._release()
 
     def _begin(self, session: SessionFacts) -> None:
-        self._previous = next(reversed(sessions_in(self.path)), None)
         self._session = session.session
         self._writer.begin(session.session)
         hashes = session.configuration_hash, session.code_hash

@@ -35,6 +35,7 @@ class JournalWriter:
         claim_file(path)
         self.path, self._account = path, account
         self._log_path = path.with_name(f"{path.name}-wal")
+        self.sessions: tuple[SessionRecord, ...] = ()
         self._session, self._seq, self._commits = "", 0, 0
         self._connection = self._connected()
         try:
@@ -130,6 +131,9 @@ class JournalWriter:
                 f"the journal {self.path} is another account's, or another mode's: give it its name back"
             )
         self._seq = last_place(connection)
+        with JournalReader(self.path) as reader:  # before anything is written: a damaged file is left as it is
+            reader.verify()
+            self.sessions = reader.sessions()
         if mode is not Mode.SIMULATED:
             self._lengthen_log()
 
@@ -178,10 +182,3 @@ class JournalWriter:
 
     def _identities(self) -> tuple[object, object]:
         return identity(self.path), identity(self._log_path)
-
-
-def sessions_in(path: Path) -> tuple[SessionRecord, ...]:
-    """The sessions of a journal every row of which is as it was written; JournalError otherwise."""
-    with JournalReader(path) as reader:
-        reader.verify()
-        return reader.sessions()

@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable
 from time import monotonic
 
-from src.runtime.worker import call_in_parallel, new_lock
+from src.runtime.worker import Worker, call_in_parallel, new_lock
 
 PATIENCE = 10.0
 
@@ -92,3 +92,29 @@ def test_the_lock_may_be_taken_again_by_its_holder_but_by_nobody_else() -> None:
         assert not entered.wait(0.05)
     other.join(PATIENCE)
     assert entered.is_set()
+
+
+def test_a_worker_does_several_nudges_at_once_and_none_after_stopping() -> None:
+    """Stopping twice is once; it does not keep the process alive."""
+    done = threading.Event()
+    threads: list[threading.Thread] = []
+    worker = Worker(lambda: (threads.append(threading.current_thread()), done.set())[0], 0.02, "worker")  # type: ignore[func-returns-value]
+    for _ in range(100):
+        worker.nudge()
+    assert done.wait(PATIENCE)
+    worker.stop()
+    worker.stop()
+    assert [thread.daemon for thread in threads] == [True]
+    worker.nudge(hurry=True)
+    assert len(threads) == 1
+
+
+def test_a_worker_in_a_hurry_does_not_wait() -> None:
+    """However long it would."""
+    done = threading.Event()
+    worker = Worker(done.set, 3600, "worker")
+    worker.nudge()
+    assert not done.wait(0.02)
+    worker.nudge(hurry=True)
+    assert done.wait(PATIENCE)
+    worker.stop()

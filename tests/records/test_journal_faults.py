@@ -1,0 +1,385 @@
+"""T13 and the kill: whatever happens to the file, nothing is sent that is not written down, and the file is kept."""
+
+import logging
+import os
+import random
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
+from itertools import count, islice
+from pathlib import Path
+
+import pytest
+
+from src.domain.errors import ConfigurationError, JournalError, JournalInUseError, JournalUnavailableError
+from src.domain.intents import IntentState
+from src.domain.journal_facts import StateChanged
+from src.domain.market import Mode
+from src.records.journal import Journal
+from src.records.journal_file import drive_problem, journal_name
+from src.records.journal_reading import JournalReader
+from src.runtime.clock import monotonic
+from tests.records.conftest import ACCOUNT, SESSIONS, OpenJournal, intent, session_facts
+
+POSIX = pytest.mark.skipif(sys.platform == "win32", reason="Windows lets nobody remove a file that is open")
+Fault = Callable[[Journal], AbstractContextManager[None]]
+
+
+def impatient(journal: Journal) -> None:
+    """Wait for a lock no longer than a test likes."""
+    journal._writer._connection.execute("PRAGMA busy_timeout = 20")
+
+
+@contextmanager
+def locked(journal: Journal) -> Iterator[None]:
+    """A backup tool holds the file."""
+    impatient(journal)
+    other = sqlite3.connect(journal.path, isolation_level=None)
+    other.execute("BEGIN EXCLUSIVE")
+    yield
+    other.close()
+
+
+@contextmanager
+def full(journal: Journal) -> Iterator[None]:
+    """No page more fits on the disk."""
+    connection = journal._writer._connection
+    pages = connection.execute("PRAGMA page_count").fetchone()[0]
+    connection.execute(f"PRAGMA max_page_count = {pages}")
+    yield
+    connection.execute("PRAGMA max_page_count = 1000000")
+
+
+@contextmanager
+def read_only(journal: Journal) -> Iterator[None]:
+    """The file system has been remounted."""
+    journal._writer._connection.execute("PRAGMA query_only = ON")
+    yield
+    journal._writer._connection.execute("PRAGMA query_only = OFF")
+
+
+@contextmanager
+def too_large(journal: Journal) -> Iterator[None]:
+    """The system refuses to write beyond a length, as with a quota."""
+    del journal
+    import resource
+
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, limits[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+
+@contextmanager
+def removed(journal: Journal) -> Iterator[None]:
+    """Somebody tidied up; SQLite alone would go on writing into nowhere."""
+    aside = journal.path.with_suffix(".aside")
+    journal.path.rename(aside)
+    yield
+    aside.rename(journal.path)
+
+
+@contextmanager
+def replaced(journal: Journal) -> Iterator[None]:
+    """Somebody restored an old copy."""
+    aside = journal.path.with_suffix(".aside")
+    journal.path.rename(aside)
+    shutil.copy(aside, journal.path)
+    yield
+    aside.rename(journal.path)
+
+
+@contextmanager
+def log_removed(journal: Journal) -> Iterator[None]:
+    """Somebody took the write-ahead log for rubbish."""
+    log, aside = journal.path.with_name(f"{journal.path.name}-wal"), journal.path.with_suffix(".aside")
+    log.rename(aside)
+    yield
+    aside.rename(log)
+
+
+_numbers = count(1000)
+
+
+def fill(journal: Journal) -> None:
+    """Write until nothing more goes in: a page that has room left takes a few rows."""
+    for number in islice(_numbers, 200):
+        journal.intend([intent(number)])
+
+
+PASSING = [locked, full]
+LASTING = [read_only, *([] if sys.platform == "win32" else [too_large, removed, replaced, log_removed])]
+
+
+@pytest.mark.parametrize("fault", [*PASSING, *LASTING], ids=lambda fault: fault.__name__)
+def test_no_intent_passes_a_journal_that_cannot_write(
+    open_journal: OpenJournal, fault: Fault, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It says why, once in the log; what was written before is kept, and what passes by itself is tried again."""
+    journal = open_journal()
+    journal.intend([intent(1)])
+    with fault(journal):
+        with pytest.raises(JournalUnavailableError, match=str(journal.path)):
+            fill(journal)
+        assert journal.failed is not None
+        assert "no new orders" in journal.failed
+        journal.record(StateChanged(f"{SESSIONS[0]}-1", 9, IntentState.CANCELLED))  # never raises
+        if fault is not full:  # a small fact finds room where an intent does not
+            with pytest.raises(JournalUnavailableError):
+                journal.flush()
+        with pytest.raises(JournalUnavailableError):
+            fill(journal)
+        assert fault is full or len([each for each in caplog.records if each.levelno == logging.ERROR]) == 1
+    with JournalReader(journal.path) as reader:
+        before = reader.intents()
+    assert before[0].intent == intent(1)
+    if fault in PASSING:
+        journal.intend([intent(2)])
+        assert journal.failed is None
+        assert journal.intents()[0].state is IntentState.CANCELLED
+    else:
+        with pytest.raises(JournalUnavailableError, match="restart"):
+            journal.intend([intent(2)])
+        assert "restart" in (journal.failed or "")
+
+
+def test_a_lock_that_passes_is_noticed_without_a_new_order(open_journal: OpenJournal) -> None:
+    """The journal tries again by itself: whoever looks at `failed` first would wait for ever otherwise."""
+    journal = open_journal()
+    with locked(journal), pytest.raises(JournalUnavailableError):
+        journal.intend([intent(1)])
+    deadline = monotonic() + 20
+    while journal.failed is not None and monotonic() < deadline:
+        threading.Event().wait(0.01)
+    assert journal.failed is None
+    assert journal.intents() == ()
+
+
+def test_a_lock_is_waited_for_two_seconds(open_journal: OpenJournal) -> None:
+    """A reader's moment is none."""
+    assert open_journal()._writer._connection.execute("PRAGMA busy_timeout").fetchone()[0] == 2000
+
+
+def test_a_fact_that_cannot_be_written_closes_the_journal_for_orders(
+    open_journal: OpenJournal, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A mistake of ours raises nothing into trading, and lets nothing through afterwards."""
+    journal = open_journal()
+    journal.record("not a fact")  # type: ignore[arg-type]
+    assert "does not take" in caplog.text
+    with pytest.raises(JournalUnavailableError, match="not a fact"):
+        journal.intend([intent(1)])
+
+
+def corrupted(path: Path, deed: Callable[[bytes], bytes]) -> bytes:
+    content = deed(path.read_bytes())
+    path.write_bytes(content)
+    return content
+
+
+def closed_journal(open_journal: OpenJournal) -> Path:
+    journal = open_journal()
+    for number in range(40):
+        journal.intend([intent(number)])
+    journal.close("done")
+    return journal.path
+
+
+@pytest.mark.parametrize(
+    ("deed", "sentence"),
+    [
+        (lambda content: b"x" * len(content), "damaged"),
+        (lambda content: content[:5000], "damaged"),
+        (lambda content: content.replace(b"MSFT", b"NVDA"), "is not what was written"),
+        (lambda content: content[:60] + b"\0\0\0\x63" + content[64:], "has version 99, and this program reads 1"),
+        (lambda content: content[:68] + b"\0\0\0\0" + content[72:], "is not a journal"),
+    ],
+    ids=["rubbish", "cut", "changed", "newer", "other"],
+)
+def test_a_damaged_journal_is_refused_and_left_as_it_is(
+    open_journal: OpenJournal, deed: Callable[[bytes], bytes], sentence: str
+) -> None:
+    """The sentence names the file and what to do."""
+    path = closed_journal(open_journal)
+    content = corrupted(path, deed)
+    with pytest.raises(JournalError, match=sentence) as error:
+        open_journal(SESSIONS[1])
+    assert str(path) in str(error.value)
+    assert "move it away" in str(error.value)
+    assert path.read_bytes() == content
+
+
+def test_a_flipped_bit_is_found_or_does_not_matter(open_journal: OpenJournal) -> None:
+    """Anywhere in the file: the next session refuses, or reads what was written."""
+    path = closed_journal(open_journal)
+    whole = path.read_bytes()
+    with JournalReader(path) as reader:
+        written = reader.facts()
+    chance, refused = random.Random(4), 0  # noqa: S311
+    for _ in range(300):
+        place, bit = chance.randrange(len(whole)), 1 << chance.randrange(8)
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ bit]) + whole[place + 1 :])
+        try:
+            with JournalReader(path) as reader:
+                reader.verify()
+                assert reader.facts() == written
+        except JournalError:
+            refused += 1
+    assert refused > 20
+
+
+def test_another_accounts_journal_under_this_name_is_refused(open_journal: OpenJournal) -> None:
+    """Renamed by hand, say."""
+    path = closed_journal(open_journal)
+    path.rename(path.with_name(journal_name(Mode.LIVE, ACCOUNT)))
+    with pytest.raises(JournalError, match="another account's, or another mode's"):
+        open_journal(SESSIONS[1], mode=Mode.LIVE)
+
+
+@POSIX
+def test_a_link_in_the_journals_place_is_refused(open_journal: OpenJournal, tmp_path: Path) -> None:
+    """It would let somebody else choose what is written over."""
+    path = closed_journal(open_journal)
+    path.rename(tmp_path / "elsewhere")
+    path.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(JournalError, match="cannot be opened"):
+        open_journal(SESSIONS[1])
+
+
+def test_a_folder_that_is_none_is_a_wrong_setting(tmp_path: Path) -> None:
+    """Named by its key."""
+    (tmp_path / "file").touch()
+    with pytest.raises(ConfigurationError, match="IBKR_STATE_DIR"):
+        Journal.open(tmp_path / "file", Mode.PAPER, ACCOUNT, session_facts(), lambda: 1)
+
+
+def test_an_interrupted_beginning_is_begun_again(open_journal: OpenJournal, tmp_path: Path) -> None:
+    """An empty file, or one that has its first page and no table."""
+    folder = tmp_path / "state" / "journal"
+    folder.mkdir(parents=True)
+    path = folder / journal_name(Mode.PAPER, ACCOUNT)
+    sqlite3.connect(path).execute("PRAGMA journal_mode = WAL").connection.close()
+    assert path.stat().st_size > 0
+    journal = open_journal()
+    journal.intend([intent(1)])
+    assert len(journal.intents()) == 1
+
+
+MOUNTS = """\
+/dev/sdc / ext4 rw,relatime 0 0
+C:\\134 /mnt/c 9p rw,noatime,aname=drvfs;path=C:\\134;uid=1000 0 0
+drvfsD /mnt/d virtiofs rw 0 0
+tmpfs /mnt/c/inner tmpfs rw 0 0
+server:/home /home nfs4 rw 0 0
+E: /mnt/my\\040drive drvfs rw 0 0
+"""
+
+
+@pytest.mark.parametrize(
+    ("folder", "problem"),
+    [
+        ("/root/state", None),
+        ("/mnt/cellar", None),
+        ("/mnt/c/inner/state", None),
+        ("/mnt/c/Users/me", "Windows drive"),
+        ("/mnt/d", "Windows drive"),
+        ("/mnt/my drive/x", "Windows drive"),
+        ("/home/me", "network drive"),
+    ],
+)
+def test_drives_where_locks_do_not_hold(folder: str, problem: str | None) -> None:
+    """By the nearest mount; the sentence names the setting."""
+    from pathlib import PurePosixPath
+
+    found = drive_problem(PurePosixPath(folder), MOUNTS)
+    if problem is None:
+        assert found is None
+    else:
+        assert found is not None
+        assert problem in found
+        assert "IBKR_STATE_DIR" in found
+
+
+def test_sixteen_callers_share_commits_and_lose_nothing(open_journal: OpenJournal) -> None:
+    """Each intent is on the disk when its own call returns; fewer commits than calls."""
+    journal = open_journal()
+    before, missing = journal._writer._commits, list[str]()
+
+    def caller(name: int) -> None:
+        for number in range(10):
+            own = intent(f"{name}x{number}")
+            journal.intend([own])
+            if number == 9:
+                with JournalReader(journal.path) as reader:
+                    if own not in [record.intent for record in reader.intents()]:
+                        missing.append(own.order_ref)
+
+    threads = [threading.Thread(target=caller, args=(name,)) for name in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(50)
+    assert missing == []
+    assert 10 <= journal._writer._commits - before < 160
+    assert len(journal.intents()) == 160
+
+
+WRITER = Path(__file__).with_name("journal_writer.py")
+
+
+@POSIX
+def test_what_intend_returned_for_survives_a_kill(tmp_path: Path) -> None:
+    """Four callers, killed again and again at some point; the next session finds every one of them, and goes on."""
+    chance, told = random.Random(9), set()  # noqa: S311
+    for turn in range(8):
+        command = [sys.executable, str(WRITER), str(tmp_path), f"session{turn:03}"]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "open\n"
+            for _ in range(chance.randrange(60)):
+                told.add(process.stdout.readline().strip())
+            os.kill(process.pid, signal.SIGKILL)
+            told |= {line.strip() for line in process.stdout if line.endswith("\n")}
+        journal = Journal.open(tmp_path, Mode.PAPER, ACCOUNT, session_facts(f"between{turn:03}"), lambda: 1)
+        last = journal.last_session()
+        assert last is not None
+        assert (last.facts.session, last.ended_cleanly) == (f"session{turn:03}", False)
+        assert told <= {record.order_ref for record in journal.intents()}
+        assert {record.state for record in journal.unsettled()} == {IntentState.INTENT}
+        journal.close("done")
+    assert len(told) > 50
+
+
+@POSIX
+def test_a_kill_while_it_opens_leaves_a_journal_that_opens(tmp_path: Path) -> None:
+    """Also when it is made at that moment."""
+    chance = random.Random(3)  # noqa: S311
+    for turn in range(6):
+        folder = tmp_path / str(turn)
+        command = [sys.executable, str(WRITER), str(folder), SESSIONS[0]]
+        with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
+            while not (folder / "journal").exists():
+                threading.Event().wait(0.0005)
+            threading.Event().wait(chance.random() * 0.03)
+            process.kill()
+        journal = Journal.open(folder, Mode.PAPER, ACCOUNT, session_facts(SESSIONS[1]), lambda: 1)
+        journal.intend([intent(1, SESSIONS[1])])
+        journal.close("done")
+
+
+@POSIX
+def test_a_second_process_is_refused_by_a_sentence(open_journal: OpenJournal, tmp_path: Path) -> None:
+    """Before it could do anything."""
+    open_journal()
+    command = [sys.executable, str(WRITER), str(tmp_path / "state"), SESSIONS[1]]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=50, check=False)
+    assert done.returncode == 1
+    assert JournalInUseError.__name__ in done.stderr
+    assert "stop it first" in done.stderr
+    with suppress(JournalError):
+        open_journal(SESSIONS[2])
