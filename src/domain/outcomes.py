@@ -22,7 +22,8 @@ class Outcomes:
 
     def __init__(self, facts: Iterable[JournalFact] = ()) -> None:
         self._records: dict[str, IntentRecord] = {}
-        self._revisions: dict[str, tuple[int, Executed]] = {}
+        # By family and order: a simulated exchange counts its executions anew with every new account.
+        self._revisions: dict[tuple[str, str], tuple[int, Executed]] = {}
         for each in facts:
             self.take(each)
 
@@ -41,9 +42,9 @@ class Outcomes:
         return tuple(record for record in self._records.values() if not record.state.is_settled)
 
     @property
-    def executions(self) -> Mapping[str, Executed]:
-        """What counts of the executions, by family: the latest revision of each."""
-        return {family: execution for family, (_, execution) in self._revisions.items()}
+    def executions(self) -> Mapping[tuple[str, str], Executed]:
+        """What counts of the executions, by family and order: the latest revision of each."""
+        return {key: execution for key, (_, execution) in self._revisions.items()}
 
     def take(self, news: JournalFact) -> None:
         """Take one fact in. What concerns no intent of this journal, and what is told twice, changes nothing."""
@@ -58,10 +59,10 @@ class Outcomes:
 
     def _execute(self, execution: Executed) -> None:
         family, revision = execution_family(execution.exec_id)
-        known = self._revisions.get(family)
+        known = self._revisions.get((family, execution.order_ref))
         if known is not None and known[0] >= revision:
             return
-        self._revisions[family] = revision, execution
+        self._revisions[family, execution.order_ref] = revision, execution
         record = self._records.get(execution.order_ref)
         if record is not None:
             replaced = (

@@ -177,8 +177,8 @@ def statements(mode: Mode) -> Iterator[str]:
         yield table.definition
     yield "CREATE UNIQUE INDEX session_once ON sessions (session)"
     yield "CREATE UNIQUE INDEX intent_once ON intents (order_ref)"
-    # A simulated exchange counts its executions anew in every session that begins with a new account.
-    scope = "session, exec_id" if mode is Mode.SIMULATED else "exec_id"
+    # A simulated exchange counts its executions anew with every new account.
+    scope = "exec_id, order_ref" if mode is Mode.SIMULATED else "exec_id"
     yield f"CREATE UNIQUE INDEX execution_once ON executions ({scope})"
     for name in ("journal", *_NAMES.values()):
         for deed in ("UPDATE", "DELETE"):

@@ -220,3 +220,17 @@ def test_synchronous_is_full_where_money_may_be_real(open_journal: OpenJournal) 
         connection = open_journal(mode=mode)._writer._connection
         assert connection.execute("PRAGMA synchronous").fetchone()[0] == wanted
         assert connection.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
+
+
+def test_a_new_simulated_account_counts_its_executions_anew(open_journal: OpenJournal) -> None:
+    """The same id for another order is another execution; on a real venue an id is of one for ever."""
+    for mode, filled in ((Mode.SIMULATED, 6), (Mode.PAPER, 0)):
+        first = open_journal(mode=mode)
+        first.intend([intent(1)])
+        first.record(executed("1.1", 4))
+        first.close("done")
+        second = open_journal(SESSIONS[1], mode=mode)
+        second.intend([intent(1, SESSIONS[1])])
+        second.record(executed("1.1", 6, f"{SESSIONS[1]}-1"), executed("1.1", 4))
+        assert [record.filled for record in second.intents()] == [4, filled]
+        second.close("done")
