@@ -42,7 +42,7 @@ class Books:
     """The books of one session. `now` is the session's clock, `today` names its day. Safe on any thread."""
 
     def __init__(self, journal: Journal | None, session: str, now: Callable[[], int], today: Callable[[], str]) -> None:
-        self.journal, self.session, self._now, self._today = journal, session, now, today
+        self.journal, self.session, self._now, self.today = journal, session, now, today
         self._lock = new_lock()
         self.outcomes = Outcomes()
         self.refusals: Counter[str] = Counter()
@@ -52,7 +52,7 @@ class Books:
         self._own: dict[int, Decimal] = {}  # of orders with a reference: for round trips
         self._trips, self._day = 0, ""
         self._paid: deque[tuple[int, Decimal]] = deque(maxlen=10_000)  # when what was heard, and what it cost
-        self._rejections: dict[int, deque[int]] = {}
+        self._rejections: dict[int, dict[str, int]] = {}  # by con_id: when which order was
 
     # --- intents ----------------------------------------------------------------------------------------------------
 
@@ -188,8 +188,8 @@ class Books:
         self._paid.append((self._now(), moved * execution.price))
         if not execution.order_ref:
             return
-        if self._day != self._today():
-            self._day, self._trips = self._today(), 0
+        if self._day != self.today():
+            self._day, self._trips = self.today(), 0
         con_id = execution.contract.con_id
         before = self._own.get(con_id, _ZERO)
         after = self._own[con_id] = before + moved
@@ -199,7 +199,7 @@ class Books:
     @property
     def round_trips(self) -> int:
         """How often today a position of ours was brought back to nothing, or turned round."""
-        return self._trips if self._day == self._today() else 0
+        return self._trips if self._day == self.today() else 0
 
     def paid_since(self, moment: int) -> Decimal:
         """Dollars spent on purchases heard of after `moment`."""
@@ -208,15 +208,15 @@ class Books:
                 self._paid.popleft()
             return sum((amount for _, amount in self._paid if amount > 0), _ZERO)
 
-    def rejected(self, contract: Contract) -> int:
-        """Note that the venue has rejected an order; how often it has, of that contract, within a minute."""
+    def rejected(self, order: Order) -> int:
+        """Note that the venue has rejected an order; how many it has, of that contract, within a minute."""
         now = self._now()
         with self._lock:
-            times = self._rejections.setdefault(contract.con_id, deque())
-            times.append(now)
-            while times[0] <= now - 60 * NS:
-                times.popleft()
-            return len(times)
+            found = self._rejections.setdefault(order.contract.con_id, {})
+            found[order.order_ref] = now
+            for ref in [ref for ref, time in found.items() if time <= now - 60 * NS]:
+                del found[ref]
+            return len(found)
 
     # --- the beginning ----------------------------------------------------------------------------------------------
 

@@ -15,6 +15,11 @@ from src.domain.orders import Action, Order, OrderId, Trade
 _ZERO: Final = Decimal(0)
 
 
+def same_contract(one: Contract, other: Contract) -> bool:
+    """Whether two name the same thing: by con_id where both have one, since the exchange in it may differ."""
+    return one.con_id == other.con_id if one.con_id and other.con_id else one == other
+
+
 @dataclass(frozen=True, slots=True)
 class Commitment:
     """An order of the account that may still fill: one that works, or one that is on its way."""
@@ -54,7 +59,7 @@ class Exposure:
 
     def held(self, contract: Contract) -> Decimal:
         """Shares of a contract, negative when short."""
-        return sum((each.quantity for each in self.positions if each.contract == contract), _ZERO)
+        return sum((each.quantity for each in self.positions if same_contract(each.contract, contract)), _ZERO)
 
     def committed(self, contract: Contract, action: Action) -> Decimal:
         """Shares that working orders may still buy, or sell."""
@@ -62,7 +67,7 @@ class Exposure:
         groups: dict[object, Decimal] = {}
         for number, each in enumerate(self.commitments):
             order = each.order
-            if order.contract == contract and order.action is action:
+            if order.action is action and same_contract(order.contract, contract):
                 shares = each.remaining
                 if order.parent_id in parents:
                     shares = min(shares, parents[order.parent_id])

@@ -39,7 +39,6 @@ from src.brokers.answers import (
 from src.brokers.broker import Broker
 from src.brokers.contracts import Contracts
 from src.brokers.findings import LOCAL_HOST, PAPER_PORTS, Finding
-from src.brokers.guarded import guarded
 from src.brokers.opening import NoBrokerError, Opening, Play, open_broker
 from src.brokers.order_desk import OrderDesk, Wish, checked_order_id, checked_seconds
 from src.domain.errors import (
@@ -126,7 +125,6 @@ class IBGatewayClient:
             try:
                 if self._session is None:
                     opening = open_broker(self._settings, self._play)
-                    opening = replace(opening, broker=guarded(opening.broker, read_only=self._settings.read_only))
                     contracts = Contracts(opening.broker)
                     desk = OrderDesk(opening.broker, contracts, self._settings.order_timeout)
                     self._session, self._attempts = _Session(opening, contracts, desk), opening.attempts

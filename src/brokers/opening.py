@@ -25,6 +25,7 @@ from src.domain.errors import BrokerError, ConfigurationError, ConnectionFailedE
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from src.brokers.egress import Egress
     from src.brokers.tws.broker import TwsBroker
     from src.settings import Settings
 
@@ -43,13 +44,14 @@ class Play:
     """How a simulated market runs: on which files, how fast, from when, and whether its account outlives the process.
 
     `speed` is market seconds per real second, `math.inf` for as fast as it goes; `start` is epoch nanoseconds, None
-    for now.
+    for now. `limits` holds its orders to the limits of a paper account.
     """
 
     replay: "tuple[Path, ...]" = ()
     speed: float = 1.0
     start: int | None = None
     persistent: bool = False
+    limits: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,34 +78,44 @@ class NoBrokerError(ConnectionFailedError):
 
 
 def open_broker(settings: "Settings", play: Play) -> Opening:
-    """Choose a broker and connect it.
+    """Choose a broker, connect it and put it under its guards.
 
     Raises NoBrokerError when there is none and falling back is not allowed, LiveTradingRefusedError and
     ConfigurationError when TWS is logged in to another account than the settings say, or they ask for what there is
     not.
     """
+    from src.brokers.egress import Egress
+    from src.brokers.guarding import guarded
+
+    def simulated() -> Broker:
+        return guarded(settings, _simulated(settings, play), Egress(), limits=play.limits, lasting=play.persistent)
+
     if play.replay or settings.backend == "simulated":
-        return Opening(_simulated(settings, play))
+        return Opening(simulated())
+    egress = Egress()
     attempts = _search(settings)
     _refuse_what_must_not_be_simulated(attempts)
     if (found := answering(attempts)) is None:
         reason, why = _explain(attempts)
-    elif isinstance(tws := _open_tws(settings, found, attempts), str):
+    elif isinstance(tws := _open_tws(settings, found, attempts, egress), str):
         reason, why = NO_LIBRARY, tws
     else:
-        return Opening(tws, attempts, found=found, tws=tws.tws)
+        guard = guarded(settings, tws, egress, limits=play.limits, lasting=True)
+        return Opening(guard, attempts, found=found, tws=tws.tws)
     _refuse_to_fall_back(settings, why, attempts)
-    broker = _simulated(settings, play)
+    broker = simulated()
     _log.warning("%s. SIMULATED instead: prices are invented, account %s. %s", why, broker.account_id, _HOW_TO_FIND_OUT)
     return Opening(broker, attempts, reason)
 
 
-def _open_tws(settings: "Settings", found: Finding, attempts: tuple[Finding, ...]) -> "TwsBroker | str":
+def _open_tws(
+    settings: "Settings", found: Finding, attempts: tuple[Finding, ...], egress: "Egress"
+) -> "TwsBroker | str":
     """Connect to the TWS that was found; where no library here can talk to it, return that in words."""
     from src.brokers.tws import open_tws
 
     try:
-        return open_tws(settings, found)
+        return open_tws(settings, found, egress=egress)
     except (ConfigurationError, LiveTradingRefusedError):
         raise
     except BrokerError as error:
@@ -124,11 +136,20 @@ def _refuse_to_fall_back(settings: "Settings", why: str, attempts: tuple[Finding
         no = "IBKR_BACKEND=tws forbids the simulator"
     elif settings.fallback == "never":
         no = "IBKR_FALLBACK=never forbids the simulator"
+    elif open_business := _open_business(settings):
+        no = f"{open_business}: that is never left alone for a simulation"
     elif settings.fallback == "ask" and not _person_agrees(why):
         no = "IBKR_FALLBACK=ask, and nobody agreed to simulate"
     else:
         return
     raise NoBrokerError(f"{why}. {no}. {_HOW_TO_FIND_OUT}", attempts)
+
+
+def _open_business(settings: "Settings") -> str:
+    """What the journals of real accounts show unfinished, in words; empty when nothing is."""
+    from src.records.open_business import open_business  # brings SQLite
+
+    return open_business(settings.state_dir)
 
 
 def _simulated(settings: "Settings", play: Play) -> Broker:

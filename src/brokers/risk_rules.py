@@ -6,7 +6,7 @@ from decimal import Decimal
 from math import isfinite
 from typing import Final
 
-from src.brokers.exposure import Exposure
+from src.brokers.exposure import Exposure, same_contract
 from src.domain.limits import RiskLimits
 from src.domain.market import Contract, Source
 from src.domain.orders import Action, Order, OrderType
@@ -182,7 +182,7 @@ def _collar(asked: Asked) -> Refusal | None:
     if reference is None:
         return None
     away = (order.limit_price - reference) / reference
-    if asked.reduces and away * order.action.sign < 0:
+    if (asked.reduces or asked.limits.is_plain) and away * order.action.sign < 0:
         return None
     if abs(away) > most:
         return refusal_of(
@@ -272,9 +272,11 @@ def _working_value(asked: Asked) -> Decimal:
 
 
 def _last_known(asked: Asked, contract: Contract) -> Decimal:
-    if contract == asked.order.contract and (price := asked.price) is not None:
+    if same_contract(contract, asked.order.contract) and (price := asked.price) is not None:
         return price
-    return next((each.market_price for each in asked.exposure.positions if each.contract == contract), _ZERO)
+    return next(
+        (each.market_price for each in asked.exposure.positions if same_contract(each.contract, contract)), _ZERO
+    )
 
 
 def _unpriced(asked: Asked, rule: str, setting: str) -> Refusal:
@@ -288,7 +290,7 @@ def _open_orders(asked: Asked) -> Refusal | None:
         return None
     order = asked.order
     ours = [each.order for each in asked.exposure.commitments if each.ours]
-    same = [each for each in ours if each.contract == order.contract and each.action is order.action]
+    same = [each for each in ours if each.action is order.action and same_contract(each.contract, order.contract)]
     for limit, count, words in (
         (most[0], len(ours), "orders work already"),
         (most[1], len(same), f"orders to {order.action} {order.contract.symbol} work already"),
@@ -306,7 +308,11 @@ def _self_cross(asked: Asked) -> Refusal | None:
     sign, reach = order.action.sign, asked.price
     for each in asked.exposure.commitments:
         other = each.order
-        if other.contract != order.contract or other.action is order.action or other.order_type.has_stop:
+        if (
+            other.action is order.action
+            or other.order_type.has_stop
+            or not same_contract(other.contract, order.contract)
+        ):
             continue
         if each.remaining <= 0 or (other.parent_id is not None and not asked.exposure.held(order.contract)):
             continue
@@ -346,10 +352,14 @@ def _rate(asked: Asked) -> Refusal | None:
     since = asked.exposure.now - 60 * _NS
     recent = [order for time, order in asked.exposure.sent if time > since]
     same = [order for order in recent if order.contract == asked.order.contract]
-    for limit, count, of in ((most[0], len(recent), ""), (most[1], len(same), f" of {asked.order.contract.symbol}")):
+    of = f" of {asked.order.contract.symbol}"
+    for rule, limit, count, which in (
+        ("orders_per_minute", most[0], len(recent), ""),
+        ("symbol_orders_per_minute", most[1], len(same), of),
+    ):
         if count >= limit:
             return refusal_of(
-                "orders_per_minute", str(limit), str(count), f"orders{of} in the last minute", "RISK_ORDERS_PER_MINUTE"
+                rule, str(limit), str(count), f"orders{which} in the last minute", "RISK_ORDERS_PER_MINUTE"
             )
     return None
 

@@ -57,10 +57,14 @@ class RiskLimits:
     checks_tick: bool = True
 
     @property
-    def needs_account(self) -> bool:
-        """Whether orders are held against the account's values at all."""
-        caps = (self.max_order_value, self.max_gross, self.max_daily_loss, self.max_drawdown, self.funds_used)
-        return any(each is not None for each in caps)
+    def is_plain(self) -> bool:
+        """Whether an order can be judged by itself and the market's price, without a look at the account."""
+        of_the_account = (
+            *(self.max_order_value, self.max_position, self.max_gross, self.max_open_orders, self.max_spread),
+            *(self.max_quote_age, self.orders_per_minute, self.duplicate_seconds, self.round_trips_per_day),
+            *(self.max_daily_loss, self.max_drawdown, self.reject_streak, self.closing_minutes, self.funds_used),
+        )
+        return self.short_sales and not self.checks_tick and all(each is None for each in of_the_account)
 
 
 #: Simulated money: a slip of the keyboard, nothing else. A price ten times the market's is one.

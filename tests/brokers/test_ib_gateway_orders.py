@@ -179,7 +179,7 @@ def test_a_change_that_the_venue_rejects_leaves_the_order(client: IBGatewayClien
     """Returned as Rejected with the reason, never raised."""
     order_id = client.place_limit_order("NVDA", 5, 50.00, "BUY")["order_id"]
     assert order_id is not None
-    answer = client.modify_order(order_id, quantity=10**9)
+    answer = client.modify_order(order_id, quantity=999_999)
     assert answer["status"] == "Rejected"
     assert answer["reason"]
     assert answer["order_id"] == order_id

@@ -66,6 +66,10 @@ def rule(refusal: Refusal | None) -> str | None:
     return None if refusal is None else refusal.rule
 
 
+def _sent(count: int) -> tuple[tuple[int, Order], ...]:
+    return tuple((NOW - 9 * NS - number, order(quantity=number + 1)) for number in range(count))
+
+
 _ASKED = order(SELL, limit="100.50")
 _CASES: list[tuple[str | None, Order, dict[str, Any]]] = [
     (None, order(), {}),
@@ -118,7 +122,8 @@ _CASES: list[tuple[str | None, Order, dict[str, Any]]] = [
     (None, order(), {"positions": (held(100),), "commitments": (working(order(SELL, stop="90.00")),)}),
     ("duplicate", order(), {"sent": ((NOW - NS, order()),)}),
     (None, order(), {"sent": ((NOW - 3 * NS, order()), (NOW, order(quantity=99)))}),
-    ("orders_per_minute", order(), {"sent": tuple((NOW - 9 * NS - i, order(quantity=i + 1)) for i in range(10))}),
+    ("symbol_orders_per_minute", order(), {"sent": _sent(10)}),
+    ("orders_per_minute", order(), {"sent": _sent(30)}),
     ("round_trips", order(), {"round_trips": 20}),
     (None, order(SELL), {"round_trips": 20, "positions": (held(100),)}),
     ("halt", order(), {"halt": "the kill switch"}),

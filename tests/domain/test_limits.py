@@ -64,7 +64,9 @@ def test_the_modes_differ() -> None:
     )
     assert simulated.max_order_value is None
     assert simulated.short_sales
-    assert not simulated.needs_account
+    assert simulated.is_plain
+    assert not limits_for(Mode.SIMULATED, {"RISK_MAX_POSITION": "10"}).is_plain
+    assert not paper.is_plain
     assert simulated.max_order_quantity is not None
     assert paper.max_delayed_age is not None
     assert live.max_delayed_age is None

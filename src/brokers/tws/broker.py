@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any, Final, TypeVar
 
 from src.brokers.broker import Bars, BrokerHealth
+from src.brokers.egress import Egress
 from src.brokers.tws import library
 from src.brokers.tws.accounts import source_of, summary_from
 from src.brokers.tws.market_data import FIRST_QUOTE_SECONDS
@@ -44,15 +45,25 @@ _LISTENING_SECONDS: Final = 60.0
 
 
 class TwsBroker:
-    """One account at the TWS of `host` and `port`; `client_id` is the settings' own unless given."""
+    """One account at the TWS of `host` and `port`; `client_id` is the settings' own unless given.
+
+    `egress` counts the orders that leave against those let go; without one, all that the broker is asked for leave.
+    """
 
     def __init__(
-        self, settings: Settings, host: str, port: int, *, client_id: int | None = None, clock: Clock | None = None
+        self,
+        settings: Settings,
+        host: str,
+        port: int,
+        *,
+        client_id: int | None = None,
+        clock: Clock | None = None,
+        egress: Egress | None = None,
     ) -> None:
         self._settings, self._host, self._port = settings, host, port
         self._client_id = settings.client_id if client_id is None else client_id
         self._clock = clock or SystemClock()
-        self._session = Session(settings, self._clock.now)
+        self._session = Session(settings, self._clock.now, egress)
         self._thread: LoopThread | None = None
         self._lock = new_lock()
         self._prefix, self._orders = new_session_id(), 0

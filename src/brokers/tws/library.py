@@ -28,6 +28,7 @@ from contextlib import suppress
 from decimal import Decimal
 from typing import Any, Final, Protocol
 
+from src.brokers.egress import Egress
 from src.brokers.tws import convert
 from src.domain.account import OrderPreview
 from src.domain.errors import ConnectionFailedError, InvalidOrderError, OrderRefusedError
@@ -97,7 +98,7 @@ def choose(wanted: str) -> str:
 class Wire:
     """One connection of the library: messages out by methods, messages in to an `Inbox`. Make it on the loop."""
 
-    def __init__(self, name: str, inbox: Inbox) -> None:
+    def __init__(self, name: str, inbox: Inbox, egress: Egress | None = None) -> None:
         self.name = name
         try:
             self.module: Any = importlib.import_module(name)
@@ -115,6 +116,7 @@ class Wire:
         defaults = {"defaults": self.ib.wrapper.defaults} if hasattr(self.ib.wrapper, "defaults") else {}
         self.ib.wrapper = _reader(wrapper.Wrapper, inbox)(self.ib, **defaults)
         self.ib.client = _writer(client.Client)(self.ib.wrapper)
+        self.ib.client.egress = egress
         self.ib.client.apiEnd += self.ib.disconnectedEvent
         self.ib.client.apiError += self._on_api_error
         self.ib.client.conn.disconnected += inbox.on_closed
@@ -243,10 +245,14 @@ def _writer(base: Any) -> Any:
 
     class Writer(base):  # type: ignore[misc]  # untyped
         may_order = False
+        egress: Egress | None = None
 
         def sendMsg(self, msg: str | None) -> None:
-            if msg is not None and msg.startswith(_ORDERS) and not self.may_order:
-                raise OrderRefusedError(_BY_OUR_ORDERS_ONLY)
+            if msg is not None and msg.startswith(_ORDERS):
+                if not self.may_order:
+                    raise OrderRefusedError(_BY_OUR_ORDERS_ONLY)
+                if self.egress is not None:
+                    self.egress.leaving()
             super().sendMsg(msg)
 
     return Writer

@@ -18,6 +18,7 @@ from src.domain.codes import Meaning, RequestKind, meaning
 from src.domain.errors import (
     NotConnectedError,
     OrderOutcomeUnknownError,
+    OrderRefusedError,
     OrderRejectedError,
     RequestTimeoutError,
     UnknownOrderError,
@@ -47,8 +48,8 @@ class Venue(Protocol):
         """The open connection; NotConnectedError."""
         ...
 
-    def check_can_trade(self) -> None:
-        """NotConnectedError or OrderRefusedError when no order can be sent now."""
+    def check_can_trade(self, *, cancel: bool = False) -> None:
+        """NotConnectedError or OrderRefusedError when no order can be sent now; a cancel may where an order may not."""
         ...
 
     def finish(self) -> None:
@@ -163,9 +164,11 @@ class Orders:
             waits.append(self._begin(order_id, RequestKind.NEW))
             try:
                 wire.place(order_id, own, transmit=transmit)
-            except ConnectionError:
+            except (ConnectionError, OrderRefusedError) as error:
                 self._book.forget(order_id)
                 self._end(ids, waits)
+                if isinstance(error, OrderRefusedError):
+                    raise
                 raise NotConnectedError("the connection is gone: the order was not sent") from None
         try:
             async with asyncio.timeout_at(asyncio.get_running_loop().time() + deadline - monotonic()):
@@ -264,7 +267,7 @@ class Orders:
         trade = self._own(order_id)
         if trade.is_done:
             return trade
-        self._venue.check_can_trade()
+        self._venue.check_can_trade(cancel=True)
 
         def send() -> None:
             self._venue.wire.cancel(order_id)

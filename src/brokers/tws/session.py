@@ -13,6 +13,7 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any, Final
 
+from src.brokers.egress import Egress
 from src.brokers.tws import convert
 from src.brokers.tws.account_book import AccountBook
 from src.brokers.tws.connection import Connection, read_only_reason
@@ -57,8 +58,8 @@ _VALUES_SECONDS: Final = 1.0
 class Session:
     """One broker's state over all its connections, which follow each other. `now` is epoch ns."""
 
-    def __init__(self, settings: Settings, now: Callable[[], int]) -> None:
-        self._settings, self._now = settings, now
+    def __init__(self, settings: Settings, now: Callable[[], int], egress: Egress | None = None) -> None:
+        self._settings, self._now, self._egress = settings, now, egress
         self._events: list[Event] = []
         self._news = asyncio.Event()
         self._pacer = MessagePacer(settings.max_requests_per_second, monotonic)
@@ -99,7 +100,7 @@ class Session:
 
     async def open(self, library: str, host: str, port: int, client_id: int) -> None:
         """Connect and synchronise; on failure everything is as before."""
-        wire = Wire(library, self)
+        wire = Wire(library, self, self._egress)
         connection = Connection(wire, self._settings, host, port, client_id)
         self._wire, self._connection, self._pnl_request = wire, connection, None
         self.link_is_up = True
@@ -176,13 +177,13 @@ class Session:
         connection = self._connection
         return read_only_reason() if connection is not None and connection.is_read_only else None
 
-    def check_can_trade(self) -> None:
+    def check_can_trade(self, *, cancel: bool = False) -> None:
         """Raise NotConnectedError or OrderRefusedError when no order can be sent now."""
         if self._wire is None or not self.is_synchronised:
             raise NotConnectedError("not connected: call connect() first; nothing was sent")
         if not self.link_is_up:
             raise NotConnectedError(f"nothing was sent: {_NO_LINK}")
-        if self._settings.read_only:
+        if self._settings.read_only and not cancel:
             raise OrderRefusedError("IBKR_READ_ONLY=true: nothing was sent", code=None)
         if self._connection is not None and self._connection.is_read_only:
             raise OrderRefusedError(f"nothing was sent: {read_only_reason()}", code=321)

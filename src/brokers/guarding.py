@@ -1,0 +1,107 @@
+"""Puts a broker under its guards, as the settings say: the one place where a broker is wrapped."""
+
+from dataclasses import replace
+from functools import cache
+from hashlib import sha256
+from os import getpid
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from src.brokers.books import Books
+from src.brokers.broker import Broker
+from src.brokers.egress import Egress
+from src.brokers.guarded import GuardedBroker, Guards
+from src.brokers.kill import Latches, TraderFile, TraderNote
+from src.domain.errors import JournalInUseError
+from src.domain.journal_facts import SessionFacts
+from src.domain.limits import limits_for
+from src.records.journal import Journal
+from src.records.journal_file import account_hash
+from src.runtime.clock import new_session_id, to_datetime
+
+if TYPE_CHECKING:
+    from src.settings import Settings
+
+_ROOT: Final = Path(__file__).resolve().parents[2]
+_NEW_YORK: Final = "America/New_York"
+
+
+def guarded(settings: "Settings", broker: Broker, egress: Egress, *, limits: bool, lasting: bool) -> GuardedBroker:
+    """The connected broker under its guards, with what an earlier session left open settled.
+
+    `limits` gives simulated money the limits of a paper account. `lasting` is False for play that nobody comes back
+    to: it has no journal, and latches nothing. Raises ConfigurationError and JournalError, with the broker left.
+    """
+    in_process = broker.health().host is None
+    mode, key = broker.mode, f"{broker.mode.value}-{account_hash(broker.account_id)}"
+
+    def today() -> str:
+        return _day(broker.now())
+
+    file: list[tuple[TraderFile, TraderNote]] = []
+
+    def begin() -> tuple[Books, str]:
+        session, health = new_session_id(), broker.health()
+        if not lasting:
+            return Books(None, session, broker.now, today), ""
+        configuration = sha256(repr(settings).encode()).hexdigest()[:16]
+        facts = SessionFacts(session, health.client_id, configuration, _code_hash(), _version())
+        try:
+            journal = Journal.open(settings.state_dir, mode, broker.account_id, facts, broker.now)
+        except JournalInUseError as error:
+            return Books(None, session, broker.now, today), str(error)
+        note = TraderNote(getpid(), health.client_id, health.host, health.port, session)
+        file[:] = [(TraderFile(settings.state_dir, key, note), note)]
+        return Books(journal, session, broker.now, today), ""
+
+    def told(killed: bool, working: int) -> None:  # noqa: FBT001
+        for written, note in file:
+            written.say(replace(note, killed=killed, working=working))
+
+    def end() -> None:
+        for written, _ in file:
+            written.close()
+
+    try:
+        guards = Guards(
+            limits_for(mode, settings.risk, symbols=settings.symbols, full=limits),
+            Latches(settings.state_dir, key, today, lasting=lasting),
+            egress,
+            begin,
+            read_only=settings.read_only,
+            in_process=in_process,
+            told=told,
+            end=end,
+        )
+        guard = GuardedBroker(broker, guards)
+        guard.begin()
+    except BaseException:
+        broker.disconnect()
+        raise
+    return guard
+
+
+def _day(moment: int) -> str:
+    """The market's day at a moment."""
+    from zoneinfo import ZoneInfo
+
+    return to_datetime(moment).astimezone(ZoneInfo(_NEW_YORK)).date().isoformat()
+
+
+@cache
+def _code_hash() -> str:
+    """What the program is made of: two sessions of one journal with different code can be told apart."""
+    digest = sha256()
+    for path in sorted((_ROOT / "src").rglob("*.py")):
+        digest.update(path.relative_to(_ROOT).as_posix().encode())
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+@cache
+def _version() -> str:
+    """The version that the changelog names last."""
+    for line in (_ROOT / "CHANGELOG.md").read_text(encoding="utf-8").splitlines():
+        if line.startswith("## "):
+            return line.removeprefix("## ").strip("[] ")
+    return ""
