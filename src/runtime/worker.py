@@ -90,3 +90,31 @@ class Worker:
             self._hurried.clear()
             if not self._stopped:
                 self._body()
+
+
+class Ticker:
+    """A daemon thread that does `body` over and over until `stop`; `body` waits by itself, on what it reads."""
+
+    def __init__(self, body: Callable[[], None], name: str) -> None:
+        self._body, self._stopped = body, threading.Event()
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._thread.start()
+
+    @property
+    def is_current(self) -> bool:
+        """Whether the caller is on this thread."""
+        return threading.current_thread() is self._thread
+
+    def pause(self, seconds: float) -> None:
+        """Wait, at most until `stop`."""
+        self._stopped.wait(seconds)
+
+    def stop(self, timeout: float = 2.0) -> None:
+        """End the thread once the body is done, and wait for it so many seconds; idempotent."""
+        self._stopped.set()
+        if not self.is_current:
+            self._thread.join(timeout)
+
+    def _run(self) -> None:
+        while not self._stopped.is_set():
+            self._body()
