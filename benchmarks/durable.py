@@ -1,6 +1,6 @@
 """What it costs to write an intent down before it is sent. `python -m benchmarks.durable`; POSIX, on the disk it is on.
 
-One caller's `intend` beside the least that anything durable costs, one append and one fdatasync, in turns, so that a
+One caller's `intend` beside the least that anything durable costs, one append and one fdatasync, by turns, so that a
 busy machine is as unkind to both; then sixteen callers at once beside one. Exits 1 when sixteen are not 3.5 times as
 fast as one.
 """
@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from statistics import median
 from time import perf_counter, time_ns
@@ -45,7 +46,7 @@ def journal() -> Iterator[Journal]:
 def place(journal: Journal, name: str) -> None:
     """What one order costs the journal: its intent, waited for, and its acknowledgement, not waited for."""
     order = Order(Contract("MSFT"), Action.BUY, Decimal(100), order_ref=f"{_SESSION}-{name}")
-    journal.intend([Intent.of(order, _SESSION, time_ns())], [OrderId(1)])
+    journal.intend([Intent.of(order, _SESSION, time_ns())])
     journal.record(Acknowledged(order.order_ref, time_ns(), OrderId(1), 1))
 
 
@@ -55,14 +56,11 @@ def append(descriptor: int) -> None:
     os.fdatasync(descriptor)
 
 
-def seconds(action: Callable[[int], None], count: int) -> list[float]:
-    """How long each of `count` calls takes."""
-    taken = []
-    for number in range(count):
-        begun = perf_counter()
-        action(number)
-        taken.append(perf_counter() - begun)
-    return taken
+def seconds(action: Callable[[], None]) -> float:
+    """How long a call takes."""
+    begun = perf_counter()
+    action()
+    return perf_counter() - begun
 
 
 def together(journal: Journal, turn: int) -> float:
@@ -89,10 +87,10 @@ def main() -> int:
     all_at_once: list[float] = []
     with journal() as opened, tempfile.TemporaryFile(dir=_OUT, buffering=0) as file:
         for turn in range(_ROUNDS):
-            least += seconds(lambda _: append(file.fileno()), _TURN)
-            taken = seconds(lambda number, turn=turn: place(opened, f"{turn}y{number}"), _TURN)  # type: ignore[misc]
-            ours += taken
-            alone.append(_TURN / sum(taken))
+            for number in range(_TURN):
+                least.append(seconds(lambda: append(file.fileno())))
+                ours.append(seconds(partial(place, opened, f"{turn}y{number}")))
+            alone.append(_TURN / sum(ours[-_TURN:]))
             all_at_once.append(together(opened, turn))
     ratio = median(all_at_once) / median(alone)
     for name, taken in (("append and fdatasync", least), ("intend", ours)):

@@ -2,7 +2,7 @@
 
 One SQLite file for a mode and an account, append-only, written by one process at a time. On paper and live an intent
 is on the disk when `intend` returns, at the price of one flush that all who wait at that moment share; facts after the
-event follow within a twentieth of a second, and with the next intent at the latest. Simulated sessions write in
+event follow within a twentieth of a second, on a thread of their own. Simulated sessions write in
 batches: at most fifty commits a second, so that a replay at full speed does not wait for a disk; a process that is
 killed loses what has gathered since the last.
 
@@ -61,7 +61,8 @@ class Journal:
         self._lasting = self._closed = False
         self._previous = next(reversed(writer.sessions), None)
         self._allowance, self._counted_at = float(_COMMITS_A_SECOND), monotonic()
-        self._group: GroupCommit[Sequence[Line]] = GroupCommit(self._commit)
+        # What a caller waits for; None stands for the facts that nobody waits for.
+        self._group: GroupCommit[Sequence[Line] | None] = GroupCommit(self._commit)
         self._worker = None if mode is Mode.SIMULATED else Worker(self._settle, _GATHERING, "journal")
 
     @classmethod
@@ -125,7 +126,7 @@ class Journal:
             return
         self._waiting.extend(lines)
         if self._may_commit():
-            self._submit(())
+            self._submit(None)
 
     def record(self, *facts: JournalFact) -> None:
         """Write facts down soon; returns at once and never raises. A failure shows in `failed`."""
@@ -148,7 +149,7 @@ class Journal:
     def flush(self) -> None:
         """Write down what waits. Raises JournalUnavailableError."""
         if (self._waiting or self._failed) and not self._closed:
-            self._submit(())
+            self._submit(None)
 
     def intents(self) -> tuple[IntentRecord, ...]:
         """Every intent and what became of it, oldest first."""
@@ -181,7 +182,7 @@ class Journal:
         self._stop()
         self._waiting.append(self._writer.line(SessionEnded(self._session, self._now(), how)))
         try:
-            self._group.submit(())
+            self._group.submit(None)
         except (JournalError, InterruptedError) as error:
             _log.error("the journal %s does not have the session's end: %s", self.path, error)
         finally:
@@ -210,7 +211,7 @@ class Journal:
         if self._lasting:
             raise JournalUnavailableError(self._failed or "")
 
-    def _submit(self, lines: Sequence[Line]) -> None:
+    def _submit(self, lines: Sequence[Line] | None) -> None:
         try:
             self._group.submit(lines)
         except InterruptedError as error:
@@ -236,15 +237,15 @@ class Journal:
                 self._writer.checkpoint_beside()
                 self._group.between(self._writer.checkpoint)
 
-    def _commit(self, groups: Sequence[Sequence[Line]]) -> Sequence[Exception | None]:
-        """One transaction for what waits and for every group; an error for each group that was left out."""
+    def _commit(self, groups: Sequence[Sequence[Line] | None]) -> Sequence[Exception | None]:
+        """One transaction for all groups; an error for each group that was left out."""
         self._check_usable()
         if not self._writer.is_in_place:
             sentence = self._fail(f"the journal {self.path} was removed or replaced while in use", lasting=True)
             raise JournalUnavailableError(sentence)
-        waiting = [self._waiting.popleft() for _ in range(len(self._waiting))]
+        waiting = [self._waiting.popleft() for _ in range(len(self._waiting))] if None in groups else []
         try:
-            errors = self._writer.write(waiting, groups)
+            errors = self._writer.write(waiting, [group or () for group in groups])
         except BaseException as error:
             self._waiting.extendleft(reversed(waiting))
             if not isinstance(error, sqlite3.Error):
