@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -80,7 +81,7 @@ class SessionRecording:
         if not self._parts:
             return None
         target = self._folder / f"{self._session}{_SUFFIX}"
-        if not self._written(target, (table for part in self._parts for table in _tables(part))):
+        if not self._joined(target):
             return None
         for part in self._parts:
             part.unlink(missing_ok=True)
@@ -102,13 +103,20 @@ class SessionRecording:
         if self._ended or not (bars or quotes or equity):
             return
         part = self._folder / f"{self._session}.{len(self._parts):06}{_SUFFIX}"
-        rows = (
-            ("bar", _BAR, [(bar[0].symbol, *bar[1:]) for bar in bars]),
-            ("quote", _QUOTE, [(quote[0].symbol, *quote[1:-1], quote[-1].value) for quote in quotes]),
+        kinds: tuple[tuple[str, Sequence[str], Sequence[Sequence[Any]]], ...] = (
+            ("bar", _BAR, bars),
+            ("quote", _QUOTE, quotes),
             ("equity", _EQUITY, equity),
         )
-        if self._written(part, (_table(*each) for each in rows if each[2])):
+        if self._written(part, (_table(*each) for each in kinds if each[2])):
             self._parts.append(part)
+
+    def _joined(self, target: Path) -> bool:
+        if len(self._parts) == 1:
+            with suppress(OSError):  # else as if there were several
+                self._parts[0].replace(target)
+                return True
+        return self._written(target, (table for part in self._parts for table in _tables(part)))
 
     def _written(self, path: Path, tables: "Iterable[pa.Table]") -> bool:
         from pyarrow import ArrowException
@@ -182,17 +190,30 @@ def _schema() -> "pa.Schema":
 
 
 def _table(kind: str, names: Sequence[str], rows: Sequence[Sequence[Any]]) -> "pa.Table":
+    """The rows of one kind as columns; `names` says what stands where in a row."""
     import pyarrow as pa
 
+    def column(field: pa.Field) -> pa.Array:
+        if field.name == "kind":
+            return pa.array([kind] * len(rows), field.type)
+        if field.name not in names:
+            return pa.nulls(len(rows), field.type)
+        place = names.index(field.name)
+        if field.name == "symbol":
+            return pa.array([row[place].symbol for row in rows], field.type)
+        if field.name == "source":
+            return pa.array([row[place].value for row in rows], field.type)
+        return _numbers(map(itemgetter(place), rows), len(rows), whole=field.type == pa.int64())
+
     schema = _schema()
-    given = dict(zip(names, zip(*rows, strict=True), strict=True)) | {"kind": [kind] * len(rows)}
-    return pa.table(
-        [
-            pa.array(given[field.name], field.type) if field.name in given else pa.nulls(len(rows), field.type)
-            for field in schema
-        ],
-        schema=schema,
-    )
+    return pa.table([column(field) for field in schema], schema=schema)
+
+
+def _numbers(values: Iterable[float], count: int, *, whole: bool) -> "pa.Array":
+    import numpy as np
+    import pyarrow as pa
+
+    return pa.array(np.fromiter(values, np.int64 if whole else np.float64, count))
 
 
 def _tables(path: Path) -> "Iterator[pa.Table]":
@@ -212,7 +233,8 @@ def _write(path: Path, tables: "Iterable[pa.Table]") -> None:
     try:
         with (
             os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file,
-            pq.ParquetWriter(file, _schema()) as writer,
+            # Prices hardly repeat: looking for those that do would take most of the time.
+            pq.ParquetWriter(file, _schema(), use_dictionary=list(_TEXTS)) as writer,
         ):
             for table in tables:
                 writer.write_table(table)
