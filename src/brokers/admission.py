@@ -16,7 +16,7 @@ from src.brokers.books import Books
 from src.brokers.broker import Broker
 from src.brokers.exposure import Commitment, Exposure, same_contract
 from src.brokers.kill import Latches
-from src.brokers.risk import check, check_bracket, check_change, lost_too_much
+from src.brokers.risk import check, check_bracket, check_change, check_slips, lost_too_much
 from src.brokers.risk_rules import Refusal
 from src.domain.account import AccountSummary
 from src.domain.errors import (
@@ -36,6 +36,9 @@ _log: Final = logging.getLogger(__name__)
 #: Refusals after which no new risk is taken until a person says so: something runs away.
 _RUNAWAY: Final = frozenset({"orders_per_minute", "round_trips"})
 _READ_ONLY: Final = "IBKR_READ_ONLY=true refuses every order; nothing was sent"
+
+
+_NOTHING: Final = Exposure()
 
 
 @dataclass(slots=True, eq=False)
@@ -75,7 +78,7 @@ class Admission:
         summary: Callable[[], AccountSummary | None],
     ) -> None:
         self._broker, self.limits, self._latches, self._read_only = broker, limits, latches, read_only
-        self._watched, self._summary = watched, summary
+        self._watched, self._summary, self._plain = watched, summary, limits.is_plain
         self.books = Books(None, "", broker.now, lambda: "")
         #: Why no order may leave at all, whatever it does; empty when orders may.
         self.closed = ""
@@ -91,6 +94,12 @@ class Admission:
 
     def order(self, order: Order) -> bool:
         """Admit a new order: whether it can only reduce a position. OrderRefusedError."""
+        if self._plain and not self._is_halted(order):
+            exposure = (
+                _NOTHING if order.limit_price is None else Exposure(quote=self._broker.latest_quote(order.contract))
+            )
+            refusal = check_slips(order, exposure, self.limits)
+            return False if refusal is None else self.refuse((order,), refusal)
         return self._admit((order,), lambda exposure: check(order, exposure, self.limits))
 
     def bracket(self, bracket: Bracket) -> bool:
@@ -158,12 +167,23 @@ class Admission:
             self._halted[order.contract.con_id] = refusal.words
         raise OrderRefusedError(refusal.words, reason=refusal.words, code=None)
 
+    def _is_halted(self, order: Order) -> bool:
+        """Whether anything stands in an order's way but its own size and price."""
+        return bool(
+            self._read_only
+            or self.closed
+            or self.unsettled
+            or self._latches.standing
+            or self._latches.blocked(order.contract.con_id)
+            or self.books.unavailable
+        )
+
     # --- what is known ----------------------------------------------------------------------------------------------
 
     def _market(self, order: Order) -> _Market:
         """What takes a look at the venue; a first quote may take its time."""
-        limits, broker = self.limits, self._broker
-        if limits.is_plain:
+        broker = self._broker
+        if self._plain:
             return _Market(broker.latest_quote(order.contract) if order.limit_price else None, None, None, None)
         quote = None
         try:
@@ -184,7 +204,7 @@ class Admission:
     def _exposure(self, order: Order, market: _Market) -> Exposure:
         """All that an order is held against. Orders are read before positions: what fills between counts twice."""
         broker, halt = self._broker, self._halt(order.contract)
-        if self.limits.is_plain and not halt:
+        if self._plain and not halt:
             return Exposure(quote=market.quote)
         flying = dict(self._in_flight)
         commitments = [
@@ -244,7 +264,7 @@ class Admission:
     def _reserve(
         self, order: Order, exposure: Exposure, market: _Market, *, change: Trade | None, more: Decimal | None
     ) -> None:
-        if self.limits.is_plain:
+        if self._plain:
             return
         quote = market.quote
         side = None if quote is None else quote.ask if order.action.sign > 0 else quote.bid

@@ -220,6 +220,8 @@ class GuardedBroker:
         """Send an order if the limits let it. OrderRefusedError: nothing was sent; else as the broker's."""
         own = self._own(order)
         reduces = self._admission.order(own)
+        if self._plain and self._admission.books.journal is None and self._guards.in_process:
+            return self._inner.place_order(own)  # play that nobody comes back to: there is nothing to write or to lose
         [trade] = self._send((own,), lambda: (self._inner.place_order(own),), reduces=reduces)
         return trade
 

@@ -8,7 +8,19 @@ from dataclasses import replace
 from decimal import Decimal
 
 from src.brokers.exposure import Exposure
-from src.brokers.risk_rules import ALWAYS, CHANGED, EXIT, GROWN, MOVED, NEW_RISK, Asked, Refusal, first, refusal_of
+from src.brokers.risk_rules import (
+    ALWAYS,
+    CHANGED,
+    EXIT,
+    GROWN,
+    MOVED,
+    NEW_RISK,
+    SLIPS,
+    Asked,
+    Refusal,
+    first,
+    refusal_of,
+)
 from src.domain.limits import RiskLimits
 from src.domain.orders import Bracket, Order, Trade
 
@@ -18,6 +30,11 @@ def check(order: Order, exposure: Exposure, limits: RiskLimits) -> Refusal | Non
     reduces = exposure.reduces(order)
     asked = Asked(order, exposure, limits, reduces)
     return first(ALWAYS if reduces else NEW_RISK, asked)
+
+
+def check_slips(order: Order, exposure: Exposure, limits: RiskLimits) -> Refusal | None:
+    """Why a new order may not leave where limits are plain, and nothing halts."""
+    return first(SLIPS, Asked(order, exposure, limits, reduces=False))
 
 
 def check_bracket(bracket: Bracket, exposure: Exposure, limits: RiskLimits) -> Refusal | None:

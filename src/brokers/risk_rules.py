@@ -381,4 +381,6 @@ NEW_RISK: Final[tuple[Rule, ...]] = (
 GROWN: Final[tuple[Rule, ...]] = (_quantity,)
 MOVED: Final[tuple[Rule, ...]] = (_tick, _collar, _self_cross)
 CHANGED: Final[tuple[Rule, ...]] = (_halt, _symbol, _hours, _quote, _value, _position, _short, _gross, _funds)
+#: What play money is held to.
+SLIPS: Final[tuple[Rule, ...]] = (_quantity, _collar)
 EXIT: Final[tuple[Rule, ...]] = (_tick,)
