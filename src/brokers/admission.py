@@ -16,6 +16,7 @@ from src.brokers.books import Books
 from src.brokers.broker import Broker
 from src.brokers.exposure import Commitment, Exposure, same_contract
 from src.brokers.kill import Latches
+from src.brokers.reconciling import is_listed
 from src.brokers.risk import check, check_bracket, check_change, check_slips, lost_too_much
 from src.brokers.risk_rules import Refusal
 from src.domain.account import AccountSummary
@@ -210,7 +211,7 @@ class Admission:
         commitments = [
             Commitment.of(trade, ours=trade.origin is Origin.OURS)
             for trade in broker.open_trades()
-            if trade.order.order_ref not in flying
+            if trade.order.order_ref not in flying and (is_listed(trade) or not self._watched)
         ]
         positions, now, summary = broker.positions(), broker.now(), market.summary
         while self._sent and self._sent[0][0] <= now - 60 * NS:

@@ -22,6 +22,11 @@ ENDED_UNSEEN: Final = (
 )
 
 
+def is_listed(trade: Trade) -> bool:
+    """Whether the venue has told of an order; else it is only what we have asked for."""
+    return bool(trade.perm_id) or trade.status is not OrderStatus.PENDING_SUBMIT
+
+
 def outcome_of(trade: Trade, now: int) -> tuple[JournalFact, ...]:
     """What a trade that the venue lists says of its intent; executions are facts of their own."""
     ref = trade.order.order_ref

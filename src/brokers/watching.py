@@ -5,7 +5,7 @@ they call: it has no other time. Nothing is ever sent a second time from here.
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Final, Protocol
 
@@ -13,7 +13,7 @@ from src.brokers.admission import Admission, Unsettled
 from src.brokers.books import Books
 from src.brokers.broker import Broker
 from src.brokers.kill import Kill, Latches
-from src.brokers.reconciling import outcome_of, reconcile
+from src.brokers.reconciling import is_listed, outcome_of, reconcile
 from src.domain.account import AccountSummary
 from src.domain.errors import BrokerError, NotConnectedError
 from src.domain.events import ConnectionChanged, Event, Notice, OrderChanged
@@ -73,7 +73,7 @@ class Watch:
         left = books.open(self._broker.mode)
         known = books.journal is not None and books.journal.last_session() is not None
         books.catch_up(self._broker.fills(), announce=known)
-        self._find_out(left, frozenset(record.order_ref for record in left))
+        self._find_out_of_the_past(left)
         for record in left:
             now = books.outcomes.of(record.order_ref)
             if now is not None and now.state is not record.state:
@@ -118,6 +118,20 @@ class Watch:
         self._quiet = True
         if self._ticker is not None:
             self._ticker.pause(LOOK_SECONDS)
+
+    def _find_out_of_the_past(self, left: Sequence[IntentRecord]) -> None:
+        """Settle what an earlier session left open; where the lists cannot be had, it blocks until they can."""
+        if not left:
+            return
+        try:
+            self._broker.synchronise()
+        except BrokerError as error:
+            _log.error("what became of %d orders of an earlier session is not known yet: %s", len(left), error)
+            for record in left:
+                self._admission.unsettled[record.order_ref] = Unsettled(order_of(record), monotonic(), -1)
+            return
+        self._books.catch_up(self._broker.fills(), announce=True)
+        self._find_out(left, frozenset(record.order_ref for record in left))
 
     # --- looks ------------------------------------------------------------------------------------------------------
 
@@ -231,7 +245,7 @@ class Watch:
         connection = None if self._in_process else broker.health().reconnects  # what is in this process is the venue
         renewed = frozenset(ref for ref, each in waiting.items() if each.connection != connection)
         self._find_out([found for ref in waiting if (found := self._books.outcomes.of(ref)) is not None], renewed)
-        trades = {each.order.order_ref: each for each in (*broker.completed_trades(), *broker.open_trades())}
+        trades = self._listed()
         for ref, each in waiting.items():
             record = self._books.outcomes.of(ref)
             if ref in trades:
@@ -247,16 +261,20 @@ class Watch:
         )
         self._admission.release((order,))
 
-    def _find_out(self, records: list[IntentRecord] | tuple[IntentRecord, ...], renewed: frozenset[str]) -> None:
+    def _find_out(self, records: Sequence[IntentRecord], renewed: frozenset[str]) -> None:
         if not records:
             return
         broker = self._broker
-        trades = {trade.order.order_ref: trade for trade in (*broker.completed_trades(), *broker.open_trades())}
         executed: dict[str, Decimal] = {}
         for fill in broker.fills():
             ref = fill.execution.order_ref
             executed[ref] = executed.get(ref, _ZERO) + fill.execution.shares
-        self._books.tell(*reconcile(records, trades, executed, renewed, broker.now()))
+        self._books.tell(*reconcile(records, self._listed(), executed, renewed, broker.now()))
+
+    def _listed(self) -> dict[str, Trade]:
+        """By reference, the orders that the venue has told of."""
+        trades = (*self._broker.completed_trades(), *self._broker.open_trades())
+        return {trade.order.order_ref: trade for trade in trades if is_listed(trade)}
 
     def _call_for_help(self, waiting: dict[str, Unsettled]) -> None:
         now = monotonic()
@@ -308,3 +326,12 @@ class Watch:
             self._books.adjust(contract, shares, reason)
             self._latches.block(con_id, reason)
         self._unexplained = differences
+
+
+def order_of(record: IntentRecord) -> Order:
+    """The order that an intent of an earlier session meant."""
+    intent = record.intent
+    return Order(
+        intent.contract, intent.action, record.quantity, intent.order_type, intent.limit_price, intent.stop_price,
+        order_ref=intent.order_ref,
+    )  # fmt: skip

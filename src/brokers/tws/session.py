@@ -193,6 +193,8 @@ class Session:
         connection = self._connection
         if connection is None or not self.is_synchronised:
             raise NotSynchronisedError("TWS is not there: orders and positions are as they were last heard of")
+        if connection.is_read_only:
+            raise NotSynchronisedError(f"TWS does not list its orders: {read_only_reason()}")
         try:
             await connection.look(self._settings.connect_timeout)
             self.book.forget_others_but(connection.listed)
