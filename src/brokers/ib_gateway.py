@@ -157,6 +157,7 @@ class IBGatewayClient:
 
     def __enter__(self) -> Self:
         if not self.connect():
+            self.disconnect()  # TWS may have let us in all the same, and have lost IB
             raise ConnectionFailedError("connect", self._error or "no broker")
         return self
 

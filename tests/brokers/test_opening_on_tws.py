@@ -1,11 +1,13 @@
 """TWS is there: the session trades on it, or says why not; it is never simulated instead (decisions D7 to D9)."""
 
+import asyncio
 import json
 import logging
 import sys
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 from importlib import util
+from threading import Thread
 from typing import Any, TypeAlias
 
 import pytest
@@ -16,6 +18,7 @@ from src.domain.errors import (
     BrokerError,
     ClientIdInUseError,
     ConfigurationError,
+    ConnectionFailedError,
     LiveTradingRefusedError,
     NotConnectedError,
     OrderRefusedError,
@@ -118,6 +121,24 @@ def test_the_facade_trades_there(client: IBGatewayClient) -> None:
     assert client.get_positions()["NVDA"]["position"] == 10
     with IBGatewayClient(settings=settings_for(client.port, client_id=2)) as other:
         assert other.get_positions()["NVDA"]["position"] == 10
+
+
+def test_it_may_be_used_inside_a_running_event_loop_and_from_any_thread(gateway: PaperGateway) -> None:
+    """As in a notebook: the library has a loop of its own."""
+    answers: list[Any] = []
+
+    async def cell() -> None:
+        client = IBGatewayClient(settings=settings_for(gateway.port))
+        assert client.connect()
+        other = Thread(target=lambda: answers.append(client.get_current_price("NVDA")))
+        other.start()
+        answers.append(client.place_market_order("NVDA", 1, "BUY", wait=5)["status"])
+        other.join()
+        client.disconnect()
+
+    asyncio.run(cell())
+    assert "Filled" in answers
+    assert any(isinstance(each, float) and each > 0 for each in answers)
 
 
 def refused(settings: Settings, kind: type[BrokerError], *parts: str) -> BrokerError:
@@ -294,6 +315,14 @@ def test_a_tws_that_has_lost_ib_while_we_connect_is_not_connected(tws: ScriptedT
     wait_until(lambda: client.connected)
     assert client.connect() is True
     client.disconnect()
+
+
+def test_a_context_that_is_not_entered_leaves_no_connection(tws: ScriptedTws) -> None:
+    """TWS had let us in."""
+    tws.on_positions_first(1100, "Connectivity between IB and TWS has been lost.")
+    with pytest.raises(ConnectionFailedError, match="1100"):
+        IBGatewayClient(settings=settings_for(tws.port)).__enter__()
+    wait_until(tws.clients[-1].transport.is_closing)
 
 
 # --- the library's own object, by `tws(fn)` ---------------------------------------------------------------------------
