@@ -6,6 +6,12 @@ BENCH  := .venv-bench
 BIN    := $(VENV)/bin
 PIP    := -m pip install -qq --disable-pip-version-check --require-hashes
 TMPENV := .venv-lock
+# Clients that nobody here wrote, and other Pythons, each in an environment of its own: what only tests need.
+ASYNC  := .venv-ib_async
+OTHER_PYTHONS := $(addprefix .venv-,$(filter-out $(shell $(PYTHON) -c "import sys; print(\"%d.%d\" % sys.version_info[:2])" 2>/dev/null),3.11 3.12 3.13 3.14))
+PEERS  := $(addsuffix /.ready,$(ASYNC) .venv-ibapi .venv-nautilus $(OTHER_PYTHONS))
+LOCKS  := requirements requirements-dev requirements-ib_async benchmarks/requirements \
+    $(addprefix tests/wire/requirements-,ibapi nautilus python)
 # Asked only when an environment is to be made; nothing when all is well, else one line that says what to do.
 require_python = $(if $(PROBLEM),$(error $(PROBLEM)))
 PROBLEM = $(shell \
@@ -18,20 +24,26 @@ PROBLEM = $(shell \
 RUN    := --backend simulated --replay data/sample --symbols MSFT,AAPL --strategy sma --speed max
 
 .DEFAULT_GOAL := help
-.PHONY: run test check ibkr-test bench lock clean help
+.PHONY: run test check ib_async ibkr-test bench lock clean help
 
 run: $(VENV)/.runtime .env  ## set up, then trade five recorded days on the simulated exchange
 	@$(BIN)/python live_trader.py $(RUN)
 
 test: $(VENV)/.dev .env  ## set up, then check, then every test
-	@$(MAKE) --no-print-directory check
+	@$(MAKE) --no-print-directory --silent -j 3 check $(PEERS)
 	@$(BIN)/python -m pytest -q -n 2
+	@if test -e $(ASYNC)/.ready; then \
+	    echo "The TWS backend once more, over ib_async:"; \
+	    $(ASYNC)/bin/python -m pytest -q -n 2 -k "not simulated" tests/conformance tests/brokers/tws; \
+	else echo "skipped: the TWS backend over ib_async, $(ASYNC) could not be made"; fi
 
 check: $(VENV)/.dev  ## lint, format, types, import contracts
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/mypy src tests $(wildcard *.py)
 	@$(BIN)/lint-imports --no-logo
+
+ib_async: $(ASYNC)/.ready  ## set up .venv-ib_async: a session's Python with ib_async in ib_insync's place
 
 ibkr-test: $(VENV)/.runtime .env  ## is TWS there, and if not, what to change; orders nothing
 	@$(BIN)/python test_ibkr_connection.py
@@ -43,17 +55,17 @@ lock:  ## resolve the *.in files anew into locks with hashes
 	$(require_python)
 	@echo "Resolving the locks with uv ..."
 	@test -x $(TMPENV)/bin/uv || { $(PYTHON) -m venv $(TMPENV) && $(TMPENV)/bin/python -m pip install -qq uv; }
-	@for name in requirements requirements-dev benchmarks/requirements; do \
+	@for name in $(LOCKS); do \
 	    $(TMPENV)/bin/uv --no-config pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
 	        --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" $$name.in -o $$name.txt || exit 1; \
 	done
 
 clean:  ## remove the environments and every cache; .env stays
-	@rm -rf $(VENV) $(BENCH) $(TMPENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache benchmarks/out
+	@rm -rf $(VENV) $(BENCH) $(TMPENV) $(dir $(PEERS)) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache benchmarks/out
 	@find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +
 
 help:  ## this list
-	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
+	@sed -n 's/^\([a-z_-]*\):[^#]*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
 
 # A stamp for each lock. The larger set holds the smaller one, so that `make run` after `make test` is instant too.
 $(VENV)/.runtime: requirements.txt
@@ -76,6 +88,26 @@ $(BENCH)/.ready: benchmarks/requirements.txt
 	@$(PYTHON) -m venv $(BENCH)
 	@$(BENCH)/bin/python $(PIP) -r benchmarks/requirements.txt
 	@touch $@
+
+# Without them (offline, or no such Python) their tests are skipped: one line here, one line there, tried anew next time.
+PYTHON_OF = for found in "$$(command -v python$(1))" $(wildcard $(HOME)/.pyenv/versions/$(1).*/bin/python$(1)); do \
+    "$$found" -c "" 2>/dev/null && break; found=; done
+define peer
+	@$(if $(3),$(call PYTHON_OF,$(3)),found=$(PYTHON)); \
+	test -n "$$found" || { echo "skipped: there is no python$(3)"; exit 0; }; \
+	echo "Setting up $(1) from $(2) ..."; \
+	$$found -m venv $(1) && $(1)/bin/python $(PIP) -r $(2) && touch $(1)/.ready \
+	    || { rm -rf $(1); echo "skipped: $(1) could not be made"; }
+endef
+
+$(ASYNC)/.ready: requirements-ib_async.txt
+	$(call peer,$(ASYNC),$<)
+
+.venv-ibapi/.ready .venv-nautilus/.ready: .venv-%/.ready: tests/wire/requirements-%.txt
+	$(call peer,.venv-$*,$<)
+
+.venv-3.%/.ready: tests/wire/requirements-python.txt
+	$(call peer,.venv-3.$*,$<,3.$*)
 
 .env:
 	@install -m 0600 .env.example .env

@@ -4,7 +4,7 @@
 
     python official_client.py PORT
 
-Prints what it found as one JSON object. Knows the two forms of `error`: three arguments, and more with newer clients.
+Prints what it found as one JSON object. Knows the forms of `error`: three arguments, and more with newer clients.
 """
 
 import json
@@ -46,8 +46,9 @@ class Client(EWrapper, EClient):
         self.note("accounts", accountsList)
 
     def error(self, reqId, *rest):
-        numbers = [each for each in rest if isinstance(each, int) and each < 100_000]
-        self.note("error", [reqId, numbers[0] if numbers else None, str(rest[-1])[:80]])
+        code = [each for each in rest if isinstance(each, int)][-1]  # newer clients name the time before it
+        text = next(each for each in rest if isinstance(each, str))
+        self.note("error", [reqId, code, text[:80]])
 
     def contractDetails(self, reqId, contractDetails):
         self.note("details", [contractDetails.contract.conId, contractDetails.minTick, contractDetails.longName])

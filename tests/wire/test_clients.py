@@ -1,6 +1,7 @@
 """Clients that nobody here wrote, unmodified, in environments of their own, through everything the gateway does.
 
-The environments are made by `make`; where one is missing its tests are skipped and say so.
+And our own under each Python that is installed. The environments are made by `make`; where one is missing its tests are
+skipped and say so.
 """
 
 import json
@@ -25,7 +26,7 @@ def python_of(environment: str) -> str:
     for python in (ROOT / environment / "bin" / "python", ROOT / environment / "Scripts" / "python.exe"):
         if python.exists():
             return str(python)
-    pytest.skip(f"{environment} is not there: make {environment}")
+    pytest.skip(f"{environment} is not there: `make test` makes it")
 
 
 def drive(python: str, script: str, *arguments: str, newest: int = 178) -> Any:  # noqa: ANN401  # what the script says
@@ -59,7 +60,7 @@ def test_official_clients(environment: str, newest: int) -> None:
     ("library", "environment", "newest", "spoken"),
     [
         *(("ib_insync", None, newest, min(newest, 176)) for newest in VERSIONS),
-        *(("ib_async", ".venv-ib-async", newest, newest) for newest in VERSIONS),
+        *(("ib_async", ".venv-ib_async", newest, newest) for newest in VERSIONS),
     ],
 )
 def test_asyncio_libraries(library: str, environment: str | None, newest: int, spoken: int) -> None:
@@ -72,3 +73,13 @@ def test_asyncio_libraries(library: str, environment: str | None, newest: int, s
     assert found["completed"] == 6
     assert found["margin"] > 0
     assert found["summary"] > 20
+
+
+@pytest.mark.timeout(SECONDS + 20)
+@pytest.mark.parametrize("version", ["3.11", "3.12", "3.13", "3.14"])
+def test_our_client_under_each_python(version: str) -> None:
+    """The library is imported in a thread that has its loop; no warning is let pass."""
+    ours = "{}.{}".format(*sys.version_info)
+    found = drive(sys.executable if version == ours else python_of(f".venv-{version}"), "own_client.py", "ib_insync")
+    assert found["python"] == version
+    assert (found["status"], found["commission"], found["position"]) == ("Filled", "1", ["10"])

@@ -369,7 +369,8 @@ class Orders:
 async def in_time(waiting: Awaitable[None], seconds: float, what: str) -> None:
     """Wait at most so long; RequestTimeoutError names what was waited for."""
     try:
-        await asyncio.wait_for(waiting, max(seconds, 0.001))
+        async with asyncio.timeout(max(seconds, 0.001)):  # no task of its own: the turn is taken at once
+            await waiting
     except TimeoutError:
         raise RequestTimeoutError(f"nothing was sent: too many requests at once for {what}") from None
 
