@@ -1,7 +1,7 @@
 # ruff: noqa: E402  # it must find the repository first
 """Trades once with TwsBroker over a socket: run under any Python that has one of the libraries. Warnings are errors.
 
-    python own_client.py LIBRARY PORT
+    python own_client.py PORT
 
 Prints what it found as one JSON object.
 """
@@ -22,9 +22,9 @@ from src.domain.orders import Action, Order
 from src.settings import Settings
 
 
-def main(library: str, port: int) -> None:
+def main(port: int) -> None:
     """Connect, order, wait for the fill, leave."""
-    broker = TwsBroker(Settings(library=library, state_dir=Path()), "127.0.0.1", port)
+    broker = TwsBroker(Settings(state_dir=Path()), "127.0.0.1", port)
     broker.connect()
     with broker.events() as stream:
         placed = broker.place_order(Order(Contract("NVDA"), Action.BUY, Decimal(10)))
@@ -43,4 +43,4 @@ def main(library: str, port: int) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]))
+    main(int(sys.argv[1]))
