@@ -119,11 +119,19 @@ def test_what_is_not_ours_changes_no_intent() -> None:
     assert len(outcomes.executions) == 2
 
 
-def test_families_of_executions() -> None:
+@pytest.mark.parametrize(
+    ("exec_id", "expected"),
+    [
+        ("0000e0d5.67fe667b.01.01", ("0000e0d5.67fe667b.01", 1)),
+        ("0000e0d5.67fe667b.01.02", ("0000e0d5.67fe667b.01", 2)),
+        ("17.01", ("17.01", 0)),
+        ("plain", ("plain", 0)),
+        ("a.b.c", ("a.b.c", 0)),
+    ],
+)
+def test_a_correction_is_of_the_same_family(exec_id: str, expected: tuple[str, int]) -> None:
     """TWS's ids have four parts, ours two and no revision."""
-    assert execution_family("0000e0d5.6123abcd.01.02") == ("0000e0d5.6123abcd.01", 2)
-    assert execution_family("1.17") == ("1.17", 0)
-    assert execution_family("plain") == ("plain", 0)
+    assert execution_family(exec_id) == expected
 
 
 @pytest.mark.parametrize(("state", "news"), list(product(S, S)))

@@ -339,12 +339,6 @@ def commission_from(report: Any) -> CommissionReport:
     )
 
 
-def family(exec_id: str) -> tuple[str, int]:
-    """An execution's id without its revision, and the revision: a correction bears the same id with a higher one."""
-    stem, dot, revision = exec_id.rpartition(".")
-    return (stem, int(revision)) if dot and "." in stem and revision.isdecimal() else (exec_id, 0)
-
-
 # --- bars -----------------------------------------------------------------------------------------------------------
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Final
 
-from src.brokers.tws.convert import Executed, OpenOrder, StatusReport, family
+from src.brokers.tws.convert import Executed, OpenOrder, StatusReport
 from src.domain.events import CommissionCharged, Event, Filled, Notice, OrderChanged
 from src.domain.orders import (
     AccountId,
@@ -27,6 +27,7 @@ from src.domain.orders import (
     Origin,
     Trade,
 )
+from src.domain.outcomes import execution_family
 
 _log: Final = logging.getLogger(__name__)
 _ZERO: Final = Decimal(0)
@@ -155,7 +156,7 @@ class OrderBook:
         execution = found.execution
         if execution.account != self.account:
             return None
-        stem, revision = family(execution.exec_id)
+        stem, revision = execution_family(execution.exec_id)
         known = self._executions.get(stem)
         if known is not None and known[0] >= revision:
             return None
@@ -187,7 +188,7 @@ class OrderBook:
             return None
         before = self._charges.get(report.exec_id)
         self._charges[report.exec_id] = report
-        stem, revision = family(report.exec_id)
+        stem, revision = execution_family(report.exec_id)
         known = self._executions.get(stem)
         if known is None or known[0] != revision:
             return None

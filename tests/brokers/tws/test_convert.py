@@ -150,20 +150,6 @@ def test_a_commission_without_a_realized_profit_has_none() -> None:
     assert convert.commission_from(report).realized_pnl == Decimal("-12.5")
 
 
-@pytest.mark.parametrize(
-    ("exec_id", "expected"),
-    [
-        ("0000e0d5.67fe667b.01.01", ("0000e0d5.67fe667b.01", 1)),
-        ("0000e0d5.67fe667b.01.02", ("0000e0d5.67fe667b.01", 2)),
-        ("17.01", ("17.01", 0)),
-        ("plain", ("plain", 0)),
-        ("a.b.c", ("a.b.c", 0)),
-    ],
-)
-def test_a_correction_is_of_the_same_family(exec_id: str, expected: tuple[str, int]) -> None:
-    assert convert.family(exec_id) == expected
-
-
 def test_a_source_never_says_more_than_there_is() -> None:
     assert [source_of(kind, Mode.PAPER) for kind in (1, 2, 3, 4, 9)] == [
         Source.LIVE, Source.FROZEN, Source.DELAYED, Source.FROZEN, Source.DELAYED,
