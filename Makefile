@@ -24,7 +24,7 @@ PROBLEM = $(shell \
 RUN    := --backend simulated --replay data/sample --symbols MSFT,AAPL --strategy sma --speed max
 
 .DEFAULT_GOAL := help
-.PHONY: run test check ib_async ibkr-test bench lock clean help
+.PHONY: run test check ib_async ibkr-test monitor check-dashboards bench lock clean help
 
 run: $(VENV)/.runtime .env  ## set up, then trade five recorded days on the simulated exchange
 	@$(BIN)/python live_trader.py $(RUN)
@@ -40,13 +40,19 @@ test: $(VENV)/.dev .env  ## set up, then check, then every test
 check: $(VENV)/.dev  ## lint, format, types, import contracts
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/ruff format --check --quiet .
-	@$(BIN)/mypy src tests $(wildcard *.py)
+	@$(BIN)/mypy src tests ops $(wildcard *.py)
 	@$(BIN)/lint-imports --no-logo
 
 ib_async: $(ASYNC)/.ready  ## set up .venv-ib_async: a session's Python with ib_async in ib_insync's place
 
 ibkr-test: $(VENV)/.runtime .env  ## is TWS there, and if not, what to change; orders nothing
 	@$(BIN)/python test_ibkr_connection.py
+
+monitor:  ## is a session watched by Prometheus, and if not, what to change; starts Prometheus if it is installed
+	@$(PYTHON) ops/monitor.py --panels
+
+check-dashboards:  ## the dashboards against Grafana's own types; needs npm
+	@cd ops/grafana && npm ci --silent --no-audit --no-fund && npm run --silent check
 
 bench: $(VENV)/.dev $(BENCH)/.ready  ## replay 200,000 bars here and in backtrader, in turn
 	@$(BIN)/python benchmarks/replay.py

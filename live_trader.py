@@ -256,8 +256,6 @@ def _run(wish: argparse.Namespace, signals: "Signals", until_the_end: ExitStack)
                 observers=observers if metrics is None else (*observers, metrics.session),
             )
         )
-        if metrics is not None:
-            metrics.session.is_open = trader.ib_client.is_market_open
         signals.stop = trader.stop
         settle_heap()
         try:

@@ -5,13 +5,15 @@ shares, times are epoch nanoseconds UTC. A venue's rejection is raised as `Order
 silently lost, what is malformed is never sent.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
 from src.domain.account import AccountPnL, AccountSummary, OrderPreview, Position
 from src.domain.market import Bar, BarSize, Contract, ContractDetails, Mode, Quote
 from src.domain.orders import AccountId, Bracket, Fill, Order, OrderChange, OrderId, Trade
+from src.records.metrics.histogram import Histogram
 from src.runtime.bridge import EventStream
 
 Bars = tuple[Bar, ...]
@@ -21,7 +23,8 @@ Bars = tuple[Bar, ...]
 class BrokerHealth:
     """How the connection is; `last_message_age` is in seconds, None before the first message.
 
-    `error` is what is wrong although orders can be sent.
+    `error` is what is wrong although orders can be sent. `pacing_wait` is seconds that requests waited so that TWS's
+    limits were kept; `request_seconds` is how long its answers took, by what was asked.
     """
 
     mode: Mode
@@ -37,6 +40,8 @@ class BrokerHealth:
     open_orders: int
     reconnects: int
     error: str | None = None
+    pacing_wait: float = 0.0
+    request_seconds: Mapping[str, Histogram] = field(default_factory=dict)
 
 
 class Broker(Protocol):

@@ -38,6 +38,7 @@ from src.domain.intents import IntentState
 from src.domain.limits import RiskLimits
 from src.domain.market import BarSize, Contract, ContractDetails, Mode, Quote
 from src.domain.orders import AccountId, Bracket, Fill, Order, OrderChange, OrderId, Trade
+from src.records.metrics.journal_counts import JournalCounts
 from src.runtime.bridge import EventStream
 from src.runtime.worker import new_lock
 
@@ -105,6 +106,22 @@ class GuardedBroker:
     def refusals(self) -> Counter[str]:
         """How many orders each rule has refused in this session."""
         return self._admission.books.refusals
+
+    @property
+    def limits(self) -> RiskLimits:
+        """What orders are held to."""
+        return self._guards.limits
+
+    @property
+    def is_killed(self) -> bool:
+        """Whether the kill switch is thrown."""
+        return self._guards.latches.kill is not None
+
+    @property
+    def journal_counts(self) -> JournalCounts | None:
+        """What the session's journal has done; None without one."""
+        journal = self._admission.books.journal
+        return None if journal is None else journal.counts
 
     def now(self) -> int:
         """The session's clock."""

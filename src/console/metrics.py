@@ -6,13 +6,15 @@ metrics that another one is not watched (`ibkr_unwatched_sessions`), and an aler
 """
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from decimal import Decimal
 from functools import partial
 from math import nan
 from platform import python_version
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
 
+from src.brokers.guarded import GuardedBroker
 from src.domain.errors import BrokerError, ConfigurationError
 from src.domain.events import Event, Filled
 from src.domain.market import Bar
@@ -24,6 +26,7 @@ from src.records.metrics.readings import Readings
 from src.runtime.clock import NS, monotonic, new_session_id, wall_clock
 from src.runtime.http_server import HttpServer, PatientServer, is_loopback
 from src.runtime.worker import call_in_parallel, wait_until
+from src.trading.hours import MarketHours
 from src.trading.observer import Observer, Watched
 
 if TYPE_CHECKING:
@@ -36,9 +39,10 @@ _KNOCK_SECONDS: Final = 2.0
 class SessionMetrics(Observer):
     """Counts what a session does, in plain slots, and tells the collector whom to ask for the rest."""
 
-    def __init__(self, sources: Sources, is_open: Callable[[], bool] | None = None) -> None:
+    def __init__(self, sources: Sources, *, never_closes: bool = False) -> None:
+        """`never_closes` is of a simulated market in this process."""
         self.sources, self.counters = sources, sources.counters
-        self.is_open = is_open
+        self._never_closes = never_closes
         self._session: Watched | None = None
         self._deciding_since = nan
 
@@ -51,7 +55,10 @@ class SessionMetrics(Observer):
             counters.shares_before = None  # unknown, so that no mismatch can be told
         else:
             counters.shares_before = {one.contract.symbol: float(one.quantity) for one in held}
-        self.sources.reading = Readings(broker, contracts, self.is_open).take
+        hours = MarketHours(broker, contracts[0], never_closes=self._never_closes)
+        self.sources.reading = Readings(broker, contracts, hours).take
+        if isinstance(broker, GuardedBroker):
+            self._watch_guards(broker)
         counters.session, counters.mode = session.session, broker.mode.value
         counters.valued(equity)
         counters.started_at = counters.loop_last_success = wall_clock() / NS
@@ -60,6 +67,18 @@ class SessionMetrics(Observer):
         call_in_parallel(
             [partial(broker.quote, one) for one in contracts if broker.latest_quote(one) is None], timeout=0.0
         )
+
+    def _watch_guards(self, broker: GuardedBroker) -> None:
+        sources, most = self.sources, broker.limits.max_daily_loss
+
+        def daily_loss_limit(worth: Decimal, daily: Decimal) -> Decimal | None:
+            # Of what the account had this morning, as the guards count it.
+            return None if most is None else most.of(max(worth - daily, worth))
+
+        sources.daily_loss_limit = daily_loss_limit
+        sources.refusals = lambda: broker.refusals
+        sources.kill_switch = lambda: broker.is_killed
+        sources.journal = lambda: broker.journal_counts
 
     def heard(self, event: Event) -> None:  # noqa: D102
         self.counters.heard(event, monotonic())
@@ -108,7 +127,7 @@ class MetricsServer:
     ConfigurationError when it may not be served there.
     """
 
-    def __init__(self, settings: "Settings") -> None:
+    def __init__(self, settings: "Settings", *, real_time: bool = True) -> None:
         self._host, self._port, self._linger = (
             settings.metrics_host,
             settings.metrics_port or 0,
@@ -125,7 +144,8 @@ class MetricsServer:
             expected_backend="simulated" if settings.backend == "simulated" else "tws",
             build={"python": python_version()},
         )
-        self.session = SessionMetrics(sources)
+        hours = settings.sim_market_hours
+        self.session = SessionMetrics(sources, never_closes=hours == "always" or (hours == "auto" and real_time))
         self._pages = Pages(sources)
         self._id = new_session_id()
         self._server: PatientServer | None = None
@@ -196,4 +216,4 @@ def metrics_server(settings: "Settings", *, real_time: bool) -> MetricsServer | 
     """The server of a session; None when METRICS_PORT is off, or not named for a session that outruns the day."""
     if settings.metrics_port is None or not (real_time or "metrics_port" in settings.given):
         return None
-    return MetricsServer(settings)
+    return MetricsServer(settings, real_time=real_time)

@@ -35,6 +35,7 @@ from src.domain.orders import AccountId, OrderId
 from src.records.journal_file import SUFFIX, journal_name, prepare_folder
 from src.records.journal_reading import JournalReader
 from src.records.journal_writing import JournalWriter, Line
+from src.records.metrics.journal_counts import JournalCounts
 from src.runtime.clock import monotonic
 from src.runtime.file_lock import FileLock
 from src.runtime.group_commit import GroupCommit
@@ -58,6 +59,7 @@ class Journal:
         self._session = ""
         self._waiting: deque[Line] = deque()
         self._failed: str | None = None
+        self.counts = JournalCounts()
         self._lasting = self._closed = False
         self._previous = next(reversed(writer.sessions), None)
         self._allowance, self._counted_at = float(_COMMITS_A_SECOND), monotonic()
@@ -244,6 +246,7 @@ class Journal:
             sentence = self._fail(f"the journal {self.path} was removed or replaced while in use", lasting=True)
             raise JournalUnavailableError(sentence)
         waiting = [self._waiting.popleft() for _ in range(len(self._waiting))] if None in groups else []
+        began = monotonic()
         try:
             errors = self._writer.write(waiting, [group or () for group in groups])
         except BaseException as error:
@@ -254,10 +257,13 @@ class Journal:
             sentence = self._fail(f"the journal {self.path} cannot be written ({error})", lasting=not passing)
             raise JournalUnavailableError(sentence) from error
         self._failed = None
+        self.counts.commits += 1
+        self.counts.seconds.observe(monotonic() - began)
         return errors
 
     def _fail(self, cause: str, *, lasting: bool) -> str:
         self._lasting = self._lasting or lasting
+        self.counts.failures += 1
         what = "restart once the cause is gone" if self._lasting else "it is tried again"
         sentence = f"{cause}: no new orders; {what}"
         if self._failed is None:

@@ -5,19 +5,23 @@ import math
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
+from decimal import Decimal
 from http.client import HTTPConnection
+from pathlib import Path
 from typing import Any, Final
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from src.brokers.opening import Play, open_broker
 from src.brokers.simulated import SimulatedBroker
 from src.console.metrics import MetricsServer, metrics_server
 from src.domain.account import AccountSummary
-from src.domain.errors import ConfigurationError, NotConnectedError
+from src.domain.errors import ConfigurationError, NotConnectedError, OrderRefusedError
 from src.domain.events import ConnectionChanged, Notice
-from src.domain.market import Bar, Mode
-from src.domain.orders import Order
+from src.domain.market import Bar, Contract, Mode
+from src.domain.orders import Action, Order
 from src.settings import Settings, load_settings
 from src.trading.portfolio import Portfolio
 from src.trading.trader import Trader
@@ -160,6 +164,30 @@ def test_a_rejected_order_is_counted_by_its_class(market: Market) -> None:
     assert value(seen, "order_rejects_total", reject_class="margin") == 1
     assert value(seen, "orders_total", symbol="MSFT", action="BUY", order_type="MKT", status="Inactive") == 1
     assert value(seen, "order_fill_seconds_count") == 0
+
+
+def test_what_the_guards_and_the_journal_do_is_shown(tmp_path: Path) -> None:
+    """Over a guarded broker with a paper account's limits: an order that is too large, the limit of a day, a commit."""
+    loaded = settings(backend="simulated", state_dir=str(tmp_path), sim_market_hours="always")
+    broker = open_broker(loaded, Play(persistent=True, limits=True)).broker
+    with serving() as server:
+        contract = broker.qualify(Contract("MSFT"))
+        trader = Trader(broker, Scripted(lambda _, __: ()), plan("MSFT"))
+        trader.contracts = {"MSFT": contract}
+        server.session.began(trader, 100_000.0)
+        order = Order(contract, Action.BUY, Decimal(10_000))
+        with pytest.raises(OrderRefusedError):
+            broker.place_order(order)
+        broker.place_order(replace(order, quantity=Decimal(1)))
+        seen = scrape(server)
+    broker.disconnect()
+    assert value(seen, "risk_blocks_total", rule="order_quantity") == 1
+    assert value(seen, "risk_blocks_total", rule="read_only") == 0
+    assert value(seen, "daily_loss_limit_dollars") == 1000
+    assert value(seen, "kill_switch") == 0
+    assert value(seen, "journal_commits_total") >= 1
+    assert value(seen, "journal_commit_seconds_count") == value(seen, "journal_commits_total")
+    assert value(seen, "journal_failures_total") == 0
 
 
 def test_messages_and_reconnections_count_by_code_and_reason() -> None:

@@ -30,6 +30,8 @@ from src.domain.errors import (
 from src.domain.market import BarSize, Contract, ContractDetails, Mode, Quote
 from src.domain.orders import AccountId, Bracket, Fill, Order, OrderChange, OrderId, Trade
 from src.domain.rejections import UNKNOWN_ORDER
+from src.records.metrics.histogram import SECONDS, Histogram
+from src.records.metrics.labels import REQUESTS
 from src.runtime.bridge import EventStream, LoopThread
 from src.runtime.clock import Clock, SystemClock, monotonic, new_session_id, to_nanoseconds
 from src.runtime.worker import new_lock
@@ -39,6 +41,17 @@ _log: Final = logging.getLogger(__name__)
 _T = TypeVar("_T")
 #: Seconds beyond a request's own deadline that its answer may take to come back to the caller's thread.
 _MARGIN: Final = 0.2
+#: What is asked for, in the words of `_ask`, and how it is counted; the rest is not.
+_COUNTED: Final = {
+    "the order": "order",
+    "the contract": "contract",
+    "a quote": "quote",
+    "bars": "bars",
+    "the account's values": "account",
+    "the profit and loss": "pnl",
+    "the subscription": "subscribe",
+    "orders, executions and positions": "synchronise",
+}
 _CLOSING_SECONDS: Final = 2.0
 #: How long a reader waits before it looks whether the broker has left; `publish` and `close` wake it at once.
 _LISTENING_SECONDS: Final = 60.0
@@ -66,6 +79,7 @@ class TwsBroker:
         self._session = Session(settings, self._clock.now, egress)
         self._thread: LoopThread | None = None
         self._lock = new_lock()
+        self._request_seconds = {name: Histogram(SECONDS) for name in REQUESTS}
         self._prefix, self._orders = new_session_id(), 0
         self._details: dict[Contract, ContractDetails] = {}
 
@@ -152,6 +166,8 @@ class TwsBroker:
             open_orders=len(session.book.working),
             reconnects=max(session.connections - 1, 0),
             error=session.trouble if session.is_up else None,
+            pacing_wait=session.seconds_waited,
+            request_seconds=self._request_seconds,
         )
 
     def _data_source(self) -> str:
@@ -329,7 +345,12 @@ class TwsBroker:
         if thread is None or not self._session.is_up:
             request.close()
             raise NotConnectedError("not connected: call connect() first")
-        return self._await(thread, request, timeout, what)
+        began = monotonic()
+        try:
+            return self._await(thread, request, timeout, what)
+        finally:  # a question that got no answer counts with the time that it was waited for
+            if (name := _COUNTED.get(what.partition(" of ")[0])) is not None:
+                self._request_seconds[name].observe(monotonic() - began)
 
     def _await(self, thread: LoopThread, request: Coroutine[Any, Any, _T], timeout: float, what: str) -> _T:
         async def unless_stopped() -> _T:

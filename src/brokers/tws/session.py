@@ -158,6 +158,11 @@ class Session:
         self.orders.lost()
 
     @property
+    def seconds_waited(self) -> float:
+        """How long requests waited so that TWS's limits were kept."""
+        return self._pacer.seconds_waited
+
+    @property
     def wire(self) -> Wire:
         """The open connection; NotConnectedError."""
         if self._wire is None:

@@ -5,29 +5,21 @@ The names are fixed: dashboards and alerts in `ops/` select them, and `docs/moni
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from math import isnan, nan
 from typing import TYPE_CHECKING, Final
 
 from src.domain.market import Source
 from src.records.metrics.counters import SessionCounters, SessionState
 from src.records.metrics.families import Families
-from src.records.metrics.histogram import Histogram
-from src.records.metrics.labels import OTHER
+from src.records.metrics.journal_counts import JournalCounts
+from src.records.metrics.labels import OTHER, RISK_RULES
 from src.records.metrics.readings import Reading
 
 if TYPE_CHECKING:
     from prometheus_client import Metric
 
 _DELAYED: Final = frozenset({Source.DELAYED})
-
-
-@dataclass(frozen=True, slots=True)
-class JournalCounts:
-    """What the journal has done: commits and failures, and how long commits took."""
-
-    commits: int
-    failures: int
-    seconds: Histogram
 
 
 @dataclass(slots=True)
@@ -38,10 +30,10 @@ class Sources:
     reading: Callable[[], Reading] = Reading
     expected_backend: str = "tws"
     build: Mapping[str, str] = field(default_factory=dict)
-    daily_loss_limit: Callable[[], float | None] = lambda: None
+    #: Dollars, by what the account is worth and what it made or lost today.
+    daily_loss_limit: Callable[[Decimal, Decimal], Decimal | None] = lambda worth, daily: None  # noqa: ARG005
+    refusals: Callable[[], Mapping[str, int]] = dict
     kill_switch: Callable[[], bool | None] = lambda: None
-    pacing_wait_seconds: Callable[[], float] = lambda: 0.0
-    requests: Mapping[str, Histogram] = field(default_factory=dict)
     journal: Callable[[], JournalCounts | None] = lambda: None
     unwatched: Callable[[], int] = lambda: 0
 
@@ -59,7 +51,7 @@ class SessionCollector:
         families = Families(counters.mode)
         _session(families, sources, reading)
         _connection(families, sources, reading)
-        _account(families, counters, reading, sources.daily_loss_limit())
+        _account(families, counters, reading, sources)
         _market(families, counters, reading)
         _orders(families, counters, reading)
         _safety(families, sources)
@@ -130,12 +122,12 @@ def _connection(families: Families, sources: Sources, reading: Reading) -> None:
     families.counter(
         "pacing_wait_seconds_total",
         "Time that requests waited so that TWS's limits were kept.",
-        sources.pacing_wait_seconds(),
+        0.0 if health is None else health.pacing_wait,
     )
     families.histogram(
         "request_seconds",
         "How long TWS took to answer a request.",
-        {(("request", name),): histogram for name, histogram in sources.requests.items()},
+        {(("request", name),): histogram for name, histogram in (health.request_seconds if health else {}).items()},
     )
 
 
@@ -155,7 +147,7 @@ _PROFITS: Final = (
 )
 
 
-def _account(families: Families, counters: SessionCounters, reading: Reading, limit: float | None) -> None:
+def _account(families: Families, counters: SessionCounters, reading: Reading, sources: Sources) -> None:
     account = reading.account
     for name, field_name, help_text in _ACCOUNT:
         families.gauge(f"account_{name}_dollars", help_text, getattr(account, field_name, None))
@@ -168,7 +160,11 @@ def _account(families: Families, counters: SessionCounters, reading: Reading, li
     families.counter(
         "commission_dollars_total", "Commission charged while the session ran.", counters.commission_dollars
     )
-    families.gauge("daily_loss_limit_dollars", "The loss of a day at which trading stops; NaN without a limit.", limit)
+    families.gauge(
+        "daily_loss_limit_dollars",
+        "The loss of a day at which no new risk is taken; NaN without a limit.",
+        sources.daily_loss_limit(account.net_liquidation, reading.pnl.daily) if account and reading.pnl else None,
+    )
 
 
 def _market(families: Families, counters: SessionCounters, reading: Reading) -> None:
@@ -260,16 +256,21 @@ def _safety(families: Families, sources: Sources) -> None:
         "risk_blocks_total",
         "Orders that a limit of ours refused; nothing was sent.",
         ("rule",),
-        {(rule,): count for rule, count in sources.counters.risk_blocks.items()},
+        _bounded(sources.refusals()),
     )
     families.gauge("kill_switch", "1 while the kill switch is on.", sources.kill_switch())
-    journal = sources.journal()
-    families.counter("journal_commits_total", "Commits to the journal.", journal.commits if journal else 0)
-    families.counter(
-        "journal_failures_total", "Writes that the journal could not make.", journal.failures if journal else 0
-    )
-    if journal is not None:
-        families.histogram("journal_commit_seconds", "How long a commit to the journal took.", {(): journal.seconds})
+    journal = sources.journal() or JournalCounts()
+    families.counter("journal_commits_total", "Commits to the journal.", journal.commits)
+    families.counter("journal_failures_total", "Writes that the journal could not make.", journal.failures)
+    families.histogram("journal_commit_seconds", "How long a commit to the journal took.", {(): journal.seconds})
+
+
+def _bounded(refusals: Mapping[str, int]) -> dict[tuple[str, ...], float]:
+    """Every rule from the start, and what nobody has heard of as "other"."""
+    counts: dict[tuple[str, ...], float] = {(rule,): 0.0 for rule in (*RISK_RULES, OTHER)}
+    for rule, count in tuple(refusals.items()):
+        counts[(rule,) if rule in RISK_RULES else (OTHER,)] += count
+    return counts
 
 
 def _loop(families: Families, counters: SessionCounters) -> None:

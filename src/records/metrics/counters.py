@@ -9,7 +9,7 @@ from enum import StrEnum
 from math import nan
 from typing import Final
 
-from src.domain.errors import BrokerError, OrderRefusedError
+from src.domain.errors import BrokerError
 from src.domain.events import CommissionCharged, ConnectionChanged, Event, Filled, Notice, OrderChanged
 from src.domain.market import Mode
 from src.domain.orders import Order, Trade
@@ -37,16 +37,15 @@ class SessionState(StrEnum):
 
 
 class SessionCounters:
-    """One session's counts. `rules` are the names of the limits that may refuse an order."""
+    """One session's counts; `symbols` are those it trades."""
 
-    def __init__(self, symbols: Iterable[str], rules: Iterable[str] = ()) -> None:
+    def __init__(self, symbols: Iterable[str]) -> None:
         self.symbols = symbols_of(symbols)
         self.session = ""
         self.mode = Mode.DISCONNECTED.value
         self.state = SessionState.STARTING
         self.orders = OrderCounts(self.symbols)
         self.signals: dict[tuple[str, ...], int] = {(name, side): 0 for name in self.symbols for side in ACTIONS}
-        self.risk_blocks = dict.fromkeys((*rules, OTHER), 0)
         self.api_errors = dict.fromkeys((*ERROR_CODES, OTHER), 0)
         self.reconnects = dict.fromkeys(RECONNECT_REASONS, 0)
         self.commission_dollars = 0.0
@@ -88,9 +87,6 @@ class SessionCounters:
     def answered(self, order: Order, answer: Trade | BrokerError, now: float) -> None:
         """An order has its answer."""
         self.orders.answered(order, answer, now)
-        if isinstance(answer, OrderRefusedError):
-            rule = getattr(answer, "rule", OTHER)
-            self.risk_blocks[rule if rule in self.risk_blocks else OTHER] += 1
 
     def heard(self, event: Event, now: float) -> None:
         """The broker has told something."""

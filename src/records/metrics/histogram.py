@@ -2,6 +2,10 @@
 
 from bisect import bisect_left
 from collections.abc import Sequence
+from typing import Final
+
+#: Seconds that something outside of the process takes: a request, a commit.
+SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 
 
 class Histogram:

@@ -27,6 +27,15 @@ ERROR_CODES: Final = tuple(
         *(10089, 10090, 10147, 10148, 10167, 10168, 10182, 10186, 10197),
     )
 )
+#: The limits of ours that may refuse an order, as the guards name them.
+RISK_RULES: Final = (
+    *("buying_power", "daily_loss", "drawdown", "duplicate", "gross", "halt", "hours", "journal", "open_orders"),
+    *("order_quantity", "order_value", "orders_per_minute", "position", "price_collar", "quote", "read_only"),
+    *("round_trips", "self_cross", "short_sale", "spread", "symbol", "symbol_orders_per_minute", "tick"),
+    *("unexplained_position", "unknown_outcome", "unsynchronised"),
+)
+#: What TWS is asked for, and waited for.
+REQUESTS: Final = ("order", "contract", "quote", "bars", "account", "pnl", "subscribe", "synchronise")
 #: Why a connection was lost and came back: IB's servers behind TWS, or the socket to TWS itself.
 LINK: Final = "link"
 SOCKET: Final = "socket"

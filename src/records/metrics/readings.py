@@ -6,7 +6,7 @@ zero. Nothing here sends a request to TWS that the session did not need anyway: 
 """
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Final, Protocol
@@ -14,6 +14,7 @@ from typing import Any, Final, Protocol
 from src.domain.account import AccountPnL, AccountSummary, Position
 from src.domain.errors import BrokerError
 from src.domain.market import Contract, Mode, Quote
+from src.records.metrics.histogram import Histogram
 from src.runtime.clock import NS, wall_clock
 from src.runtime.worker import call_in_parallel
 
@@ -38,6 +39,10 @@ class Health(Protocol):
     def open_orders(self) -> int: ...  # noqa: D102
     @property
     def error(self) -> str | None: ...  # noqa: D102
+    @property
+    def pacing_wait(self) -> float: ...  # noqa: D102
+    @property
+    def request_seconds(self) -> Mapping[str, Histogram]: ...  # noqa: D102
 
 
 class WatchedBroker(Protocol):
