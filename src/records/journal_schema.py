@@ -83,6 +83,12 @@ def mark_of(row: Sequence[Any]) -> int:
     return crc32(repr(tuple(row)).encode())
 
 
+def check(row: Row, name: str) -> None:
+    """ValueError when a row, its mark included, is not what was written."""
+    if row[-1] != mark_of(row[:-1]):
+        raise ValueError(f"row {row[0]} of {name} is not what was written")
+
+
 @dataclass(frozen=True, slots=True)
 class _Column:
     name: str
@@ -138,9 +144,8 @@ def _fact_of(kind: Any, columns: Sequence[_Column]) -> Callable[[Row], JournalFa
     converted = [(index, each.kind) for index, each in enumerate(columns) if each.kind not in (str, int)]
 
     def fact(row: Row) -> JournalFact:
-        _, session, *values, mark = row
-        if mark != mark_of(row[:-1]):
-            raise ValueError(f"row {row[0]} of {kind.__name__} is not what was written")
+        check(row, kind.__name__)
+        _, session, *values, _ = row
         for index, reader in converted:
             if values[index] is not None:
                 values[index] = reader(values[index])
