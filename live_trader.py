@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from src.settings import Settings
     from src.trading.observer import Observer
     from src.trading.plan import SessionPlan
+    from src.trading.recorder import Recorder
     from src.trading.summary import SessionSummary
     from src.trading.trader import Trader
 
@@ -111,11 +112,10 @@ class LiveAITrader:
 
     def _plan(self, minutes: float | None) -> "SessionPlan":
         from src.domain.market import BarSize
-        from src.runtime.clock import new_session_id
         from src.trading.plan import SessionPlan
 
         return SessionPlan(
-            session=new_session_id(),
+            session=self.ib_client.session_id,
             contracts=self._contracts(),
             timeframe=BarSize(self._options.timeframe),
             quantities=self._options.quantities,
@@ -236,7 +236,9 @@ def _run(wish: argparse.Namespace, signals: "Signals", until_the_end: ExitStack)
         speed=wish.speed,
         start=None if wish.replay or real_time else _INVENTED_START,
         persistent=real_time,
+        journalled=wish.report,
     )
+    recorder = _recorder(wish, settings) if wish.report else None
     metrics = metrics_server(settings, real_time=real_time)
     if metrics is not None:
         until_the_end.enter_context(metrics)  # left last: it stays until the session's end has been scraped
@@ -253,7 +255,11 @@ def _run(wish: argparse.Namespace, signals: "Signals", until_the_end: ExitStack)
                 quantities=wish.quantity,
                 flat_before_close=wish.flat_before_close,
                 dry_run=wish.dry_run,
-                observers=observers if metrics is None else (*observers, metrics.session),
+                observers=(
+                    *observers,
+                    *(() if metrics is None else (metrics.session,)),
+                    *(() if recorder is None else (recorder,)),
+                ),
             )
         )
         signals.stop = trader.stop
@@ -266,6 +272,8 @@ def _run(wish: argparse.Namespace, signals: "Signals", until_the_end: ExitStack)
     if trader.summary is None:
         return NO_CONNECTION
     print(trader.text())
+    if recorder is not None and recorder.session is not None:
+        _report(settings, recorder.session)
     if wish.json is not None:
         try:
             wish.json.write_text(json.dumps(trader.summary.as_json(), indent=2) + "\n", encoding="utf-8")
@@ -273,6 +281,36 @@ def _run(wish: argparse.Namespace, signals: "Signals", until_the_end: ExitStack)
             sys.stderr.write(f"--json: {wish.json} cannot be written: {error.strerror}\n")
             return FAILED
     return DONE if well else FAILED
+
+
+def _recorder(wish: argparse.Namespace, settings: "Settings") -> "Recorder":
+    from src.trading.recorder import Recorder
+    from src.trading.strategy import parse_options
+
+    notes = {
+        "strategy": settings.strategy,
+        "strategy_options": parse_options(wish.strategy_option),
+        "symbols": list(settings.symbols),
+        "timeframe": wish.timeframe,
+        "quantities": {symbol: int(shares) for symbol, shares in wish.quantity.items()},
+        "replay": [path.name for path in wish.replay],
+        "preset": settings.sim_preset,
+        "fees": settings.sim_fees,
+        "seed": settings.sim_seed,
+        "dry_run": wish.dry_run,
+    }
+    return Recorder(settings.state_dir, notes)
+
+
+def _report(settings: "Settings", session: str) -> None:
+    """Write the session's report and say where; one that cannot be written takes nothing from the session."""
+    from src.console.report.command import write_report
+    from src.domain.errors import BrokerError
+
+    try:
+        print(f"Report: {write_report(settings.state_dir, session)}")
+    except BrokerError as error:
+        _log.warning("there is no report of this session: %s", error)
 
 
 def _settings(wish: argparse.Namespace) -> "Settings":

@@ -23,6 +23,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from src.gateways.serve_tws import main as serve
 
         return run_command(lambda: serve(rest, f"{_PROG} serve-tws"))
+    if options.command == "report":
+        from src.brokers.command_line import run_command
+        from src.console.report.command import main as report
+
+        return run_command(lambda: report(rest, f"{_PROG} report"))
     if rest:
         _parser().error(f"unrecognized arguments: {' '.join(rest)}")
     from src.brokers.command_line import run_command
@@ -41,6 +46,7 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("check", add_help=False, help="check the connection: --test connect|account|positions|...")
     commands.add_parser("doctor", add_help=False, help="would trading work from here, and if not, what to change")
     commands.add_parser("serve-tws", add_help=False, help="a TWS on simulated prices, for any TWS API program")
+    commands.add_parser("report", add_help=False, help="a session's report: --session ID, --format html|csv|json")
     orders = commands.add_parser("orders", help="every order that was meant to be sent, and what became of it")
     orders.add_argument("--json", action="store_true", help="as one JSON array on standard output")
     orders.add_argument("--session", help="of this session alone")

@@ -103,6 +103,11 @@ class GuardedBroker:
         return self._inner.is_connected
 
     @property
+    def session(self) -> str:
+        """The session's id: its references begin with it, and the journal knows it by it."""
+        return self._admission.books.session
+
+    @property
     def refusals(self) -> Counter[str]:
         """How many orders each rule has refused in this session."""
         return self._admission.books.refusals

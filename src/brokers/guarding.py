@@ -15,9 +15,10 @@ from src.brokers.kill import Latches, TraderFile, TraderNote
 from src.domain.errors import JournalInUseError
 from src.domain.journal_facts import SessionFacts
 from src.domain.limits import limits_for
+from src.domain.orders import AccountId
 from src.records.journal import Journal
 from src.records.journal_file import account_hash
-from src.runtime.clock import new_session_id, to_datetime
+from src.runtime.clock import new_session_id, to_datetime, wall_clock
 
 if TYPE_CHECKING:
     from src.settings import Settings
@@ -26,11 +27,14 @@ _ROOT: Final = Path(__file__).resolve().parents[2]
 _NEW_YORK: Final = "America/New_York"
 
 
-def guarded(settings: "Settings", broker: Broker, egress: Egress, *, limits: bool, lasting: bool) -> GuardedBroker:
+def guarded(
+    settings: "Settings", broker: Broker, egress: Egress, *, limits: bool, lasting: bool, journalled: bool = True
+) -> GuardedBroker:
     """The connected broker under its guards, with what an earlier session left open settled.
 
     `limits` gives simulated money the limits of a paper account. `lasting` is False for play that nobody comes back
-    to: it has no journal, and latches nothing. Raises ConfigurationError and JournalError, with the broker left.
+    to: it latches nothing, and has a journal only when it is `journalled`. Raises ConfigurationError and JournalError,
+    with the broker left.
     """
     in_process = broker.health().host is None
     mode, key = broker.mode, f"{broker.mode.value}-{account_hash(broker.account_id)}"
@@ -38,21 +42,17 @@ def guarded(settings: "Settings", broker: Broker, egress: Egress, *, limits: boo
     def today() -> str:
         return _day(broker.now())
 
+    kept = lasting or journalled
     file: list[tuple[TraderFile, TraderNote]] = []
 
     def begin() -> tuple[Books, str]:
-        session, health = new_session_id(), broker.health()
-        if not lasting:
-            return Books(None, session, broker.now, today), ""
-        configuration = sha256(repr(settings).encode()).hexdigest()[:16]
-        facts = SessionFacts(session, health.client_id, configuration, _code_hash(), _version())
-        try:
-            journal = Journal.open(settings.state_dir, mode, broker.account_id, facts, broker.now)
-        except JournalInUseError as error:
-            return Books(None, session, broker.now, today), str(error)
-        note = TraderNote(getpid(), health.client_id, health.host, health.port, session)
-        file[:] = [(TraderFile(settings.state_dir, key, note), note)]
-        return Books(journal, session, broker.now, today), ""
+        session = new_session_id()
+        journal, trouble = _journal(settings, broker, session, lasting=lasting) if kept else (None, "")
+        if lasting and journal is not None:
+            health = broker.health()
+            note = TraderNote(getpid(), health.client_id, health.host, health.port, session)
+            file[:] = [(TraderFile(settings.state_dir, key, note), note)]
+        return Books(journal, session, broker.now, today), trouble
 
     def told(killed: bool, working: int) -> None:  # noqa: FBT001
         for written, note in file:
@@ -79,6 +79,21 @@ def guarded(settings: "Settings", broker: Broker, egress: Egress, *, limits: boo
         broker.disconnect()
         raise
     return guard
+
+
+def _journal(settings: "Settings", broker: Broker, session: str, *, lasting: bool) -> tuple[Journal | None, str]:
+    """The session's journal; None, and why no order may leave, while another process writes it.
+
+    Play that is forgotten has a journal of its own. Its market's time may be of any year: there the day's time tells
+    when a session was.
+    """
+    account = broker.account_id if lasting else AccountId(f"{broker.account_id}, forgotten")
+    configuration = sha256(repr(settings).encode()).hexdigest()[:16]
+    facts = SessionFacts(session, broker.health().client_id, configuration, _code_hash(), _version())
+    try:
+        return Journal.open(settings.state_dir, broker.mode, account, facts, broker.now if lasting else wall_clock), ""
+    except JournalInUseError as error:
+        return None, str(error)
 
 
 def _day(moment: int) -> str:

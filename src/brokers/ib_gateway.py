@@ -199,6 +199,11 @@ class IBGatewayClient:
         """The broker beneath, with everything in exact types; NotConnectedError."""
         return self._ready().broker
 
+    @property
+    def session_id(self) -> str:
+        """The session's id: the references of its orders begin with it, and journal and report know it by it."""
+        return self._ready().opening.broker.session
+
     def health_check(self) -> HealthAnswer:
         """How the connection is, how it was come by, and why it is not there; also before `connect()`."""
         session = self._session

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from src.brokers.egress import Egress
+    from src.brokers.guarded import GuardedBroker
     from src.brokers.tws.broker import TwsBroker
     from src.settings import Settings
 
@@ -44,7 +45,8 @@ class Play:
     """How a simulated market runs: on which files, how fast, from when, and whether its account outlives the process.
 
     `speed` is market seconds per real second, `math.inf` for as fast as it goes; `start` is epoch nanoseconds, None
-    for now. `limits` holds its orders to the limits of a paper account.
+    for now. `limits` holds its orders to the limits of a paper account; `journalled` writes down
+    what it does although its account does not outlive it.
     """
 
     replay: "tuple[Path, ...]" = ()
@@ -52,6 +54,7 @@ class Play:
     start: int | None = None
     persistent: bool = False
     limits: bool = False
+    journalled: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +65,7 @@ class Opening:
     `fallback_reason` is None unless the simulator stands in.
     """
 
-    broker: Broker
+    broker: "GuardedBroker"
     attempts: tuple[Finding, ...] = ()
     fallback_reason: str | None = None
     found: Finding | None = None
@@ -87,8 +90,10 @@ def open_broker(settings: "Settings", play: Play) -> Opening:
     from src.brokers.egress import Egress
     from src.brokers.guarding import guarded
 
-    def simulated() -> Broker:
-        return guarded(settings, _simulated(settings, play), Egress(), limits=play.limits, lasting=play.persistent)
+    def simulated() -> "GuardedBroker":
+        broker = _simulated(settings, play)
+        kept = {"lasting": play.persistent, "journalled": play.journalled}
+        return guarded(settings, broker, Egress(), limits=play.limits, **kept)
 
     if play.replay or settings.backend == "simulated":
         return Opening(simulated())

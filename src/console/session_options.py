@@ -56,6 +56,7 @@ def parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     add("--quiet", action="store_true", help="no live view and no progress; warnings only")
     add("--log-format", choices=("text", "json"), default="text", help="of the log on standard error")
+    add("--no-report", dest="report", action="store_false", help="write no journal of a replay, and no report")
     add("--config", type=Path, metavar="FILE", help="a YAML file with settings")
     add("--require", choices=("tws",), help="exit with 3 rather than simulate")
     wish = parser.parse_args(arguments)

@@ -56,7 +56,7 @@ class Chart(Observer):
 
     def began(self, session: Watched, equity: float) -> None:
         """Its orders are known by their references."""
-        self._prefix, self._peak = f"{session.session}-", equity
+        self._prefix, self._peak = session.prefix, equity
 
     def bars(self, bars: Sequence[Bar], equity: float) -> None:
         """Keep them, and the point of the curve."""

@@ -23,7 +23,12 @@ class Watched(Protocol):
 
     @property
     def session(self) -> str:
-        """The session's id: what its orders' references begin with."""
+        """The session's id."""
+        ...
+
+    @property
+    def prefix(self) -> str:
+        """What the references of the strategy's own orders begin with."""
         ...
 
     @property

@@ -69,7 +69,7 @@ class Trader:
         self.session = plan.session
         self.contracts: dict[str, Contract] = {}
         self.rehearsal = Rehearsal(plan.timeframe.seconds)
-        self._prefix = f"{plan.session}-"
+        self.prefix = f"{plan.session}-s"  # a number alone is the reference of an order that is not the strategy's
         self._order_ids: dict[str, OrderId] = {}
         self._stopping = False
         self._bars = 0
@@ -255,7 +255,7 @@ class Trader:
                 self._observers.rehearsed(order)
 
     def _place(self, order: Order, contract: Contract) -> None:
-        reference = f"{self._prefix}{self.portfolio.totals.orders + 1}"
+        reference = f"{self.prefix}{self.portfolio.totals.orders + 1}"
         order = order.addressed(contract, self._account, reference)
         self.portfolio.sent(order)
         self._observers.sent(order)
@@ -310,7 +310,7 @@ class Trader:
     def _own_part(self, fill: Fill) -> Fill | None:
         """The fill of an own order, or as much of a liquidation as closes own shares."""
         execution = fill.execution
-        if execution.order_ref.startswith(self._prefix):
+        if execution.order_ref.startswith(self.prefix):
             return fill
         held = self.portfolio.position(execution.contract) if execution.liquidation else Decimal(0)
         if held * execution.side.sign >= 0:
@@ -320,7 +320,7 @@ class Trader:
     def _changed(self, trade: Trade) -> None:
         order = trade.order
         if (
-            order.order_ref.startswith(self._prefix)
+            order.order_ref.startswith(self.prefix)
             and self.portfolio.changed(trade)
             and trade.status is OrderStatus.INACTIVE
         ):
@@ -379,5 +379,5 @@ class Trader:
         """Count the fills that no event has told yet, without waiting for the market."""
         for fill in self.broker.fills(since=to_datetime(self.started_at)):
             self._filled(fill)
-            if fill.commission_report is not None and fill.execution.order_ref.startswith(self._prefix):
+            if fill.commission_report is not None and fill.execution.order_ref.startswith(self.prefix):
                 self.portfolio.charged(fill.commission_report)

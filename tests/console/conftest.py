@@ -1,14 +1,16 @@
-"""A broker to look at."""
+"""A broker to look at, and a browser to look with."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from selenium import webdriver
 
 from src.brokers.opening import Play
 from src.brokers.simulation import open_simulated
 from src.console.view import Lookout
 from src.settings import load_settings
+from tests.console.browsing import open_browser
 from tests.trading.conftest import market
 
 __all__ = ["market"]  # a fixture, here too
@@ -22,3 +24,11 @@ def simulated(tmp_path: Path) -> Iterator[Callable[[], Lookout]]:
     broker.connect()
     yield lambda: Lookout(broker, "sma")
     broker.disconnect()
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chrome]:
+    """Headless Chromium, once for a module."""
+    driver = open_browser(tmp_path_factory.mktemp("profile"))
+    yield driver
+    driver.quit()

@@ -1,7 +1,6 @@
 """The page in a real browser: headless Chromium, driven by selenium, against a session on the simulated exchange."""
 
 import json
-import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,8 +9,6 @@ import pytest
 from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
-from selenium.webdriver.remote.webelement import WebElement
-from selenium.webdriver.support.ui import WebDriverWait
 
 from src.brokers.opening import Play
 from src.brokers.simulation import open_simulated
@@ -24,29 +21,9 @@ from src.trading.plan import SessionPlan
 from src.trading.sma import MovingAverageCross
 from src.trading.trader import Trader
 from tests.conftest import ROOT
+from tests.console.browsing import BROWSER_TESTS, by_id, until
 
-CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
-pytestmark = [
-    pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="chromium and chromium-driver are not installed"),
-    pytest.mark.timeout(120),
-]
-_QUIET = (
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
-    "--disable-background-networking", "--disable-component-update", "--window-size=1280,1600",
-)  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chrome]:
-    """Chromium with a profile of its own."""
-    options = webdriver.ChromeOptions()
-    options.binary_location = CHROMIUM or ""
-    for argument in (*_QUIET, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):
-        options.add_argument(argument)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(executable_path=DRIVER or ""))
-    yield driver
-    driver.quit()
+pytestmark = BROWSER_TESTS
 
 
 class Served:
@@ -86,16 +63,6 @@ def served(tmp_path: Path, browser: webdriver.Chrome) -> Iterator[Served]:
     yield made
     browser.get("about:blank")
     made.close()
-
-
-def until(browser: webdriver.Chrome, script: str) -> None:
-    """Wait, ten seconds at most, until an expression of the page is true."""
-    WebDriverWait(browser, 10).until(lambda driver: driver.execute_script(f"return {script}"))
-
-
-def by_id(browser: webdriver.Chrome, name: str) -> WebElement:
-    """An element of the page."""
-    return browser.find_element(By.ID, name)
 
 
 def test_the_page_shows_the_session_and_nothing_fails_in_the_console(served: Served, browser: webdriver.Chrome) -> None:

@@ -133,7 +133,7 @@ def test_an_order_without_an_answer_is_named_as_such_at_the_end(
 
     monkeypatch.setattr(broker, "place_order", silent)
     Trader(broker, Scripted(lambda bar, _: [buy(bar)]), plan("MSFT")).run()
-    assert "order test-1 could not be cancelled: the venue has never confirmed it" in caplog.text
+    assert "order test-s1 could not be cancelled: the venue has never confirmed it" in caplog.text
 
 
 def test_what_comes_many_times_is_said_a_few_times_and_counted(caplog: pytest.LogCaptureFixture) -> None:

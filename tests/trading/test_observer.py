@@ -66,11 +66,11 @@ def test_an_observer_sees_the_order_its_fill_the_curve_and_the_end(market: Marke
     """Bought 100 at 11 for a dollar; the account was worth 100,000 before."""
     diary = Diary()
     Trader(market(MSFT=[10, 11, 12, 13, 14]), Scripted(at_bar(2, buy)), plan("MSFT"), [diary]).run()
-    assert diary.orders == ["sent test-1"]
-    assert [event.fill.execution.order_ref for event in diary.events if isinstance(event, Filled)] == ["test-1"]
+    assert diary.orders == ["sent test-s1"]
+    assert [event.fill.execution.order_ref for event in diary.events if isinstance(event, Filled)] == ["test-s1"]
     assert diary.curve == [(1, 100_000), (1, 100_000), (1, 100_099), (1, 100_199), (1, 100_299)]
     assert diary.end == [None]
-    steps = ["decides at 10", "decides at 11", "wants 1", "answered test-1"]
+    steps = ["decides at 10", "decides at 11", "wants 1", "answered test-s1"]
     assert diary.steps == [*steps, "decides at 12", "decides at 13", "decides at 14"]
     [trade] = diary.answers
     assert isinstance(trade, Trade)
@@ -81,8 +81,8 @@ def test_an_order_that_is_not_accepted_is_told_with_its_reason(market: Market) -
     diary = Diary()
     broker = market({"initial_capital": "100"}, MSFT=[10, 10, 10])
     Trader(broker, Scripted(at_bar(1, lambda bar: buy(bar, 1000))), plan("MSFT"), [diary]).run()
-    assert diary.orders[0] == "sent test-1"
-    assert diary.orders[1].startswith("refused test-1: ")
+    assert diary.orders[0] == "sent test-s1"
+    assert diary.orders[1].startswith("refused test-s1: ")
     [error] = diary.answers
     assert isinstance(error, OrderRejectedError)
 

@@ -135,7 +135,7 @@ def test_order_references_are_the_sessions_and_unique(market: Market) -> None:
     Trader(broker, MovingAverageCross(1, 2), plan("MSFT")).run()
     orders = [trade.order for trade in broker.completed_trades()]
     assert len(orders) > 5
-    assert [order.order_ref for order in orders] == [f"test-{number + 1}" for number in range(len(orders))]
+    assert [order.order_ref for order in orders] == [f"test-s{number + 1}" for number in range(len(orders))]
     assert {order.account for order in orders} == {broker.account_id}
 
 

@@ -1,0 +1,1 @@
+"""A session's report as a page, a table or JSON."""
