@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import ROOT, Run
+from tests.wire.test_clients import python_of
 
 CHECK = str(ROOT / "src" / "brokers" / "ib_gateway.py")
 DEMO = str(ROOT / "simple_ibkr_paper_trading.py")
@@ -123,6 +124,25 @@ def test_document_004_s_examples_run_as_written(run: Run, on_gateway: str) -> No
 
     result = answer(run(CHECK, "--test", "positions", "--json", IBKR_PORT=on_gateway))["result"]
     assert result["NVDA"]["position"] == 10
+
+
+def test_the_same_with_ib_async_installed_instead(environment: dict[str, str], on_gateway: str) -> None:
+    """Document 004's examples, a check, and a session."""
+    python = python_of(".venv-ib_async")
+    environment["IBKR_PORT"] = on_gateway
+
+    def run_there(*arguments: str) -> str:
+        done = subprocess.run(
+            [python, *arguments],
+            cwd=ROOT, env=environment, capture_output=True, encoding="utf-8", timeout=50, check=True,
+        )  # fmt: skip
+        assert "WARNING" not in done.stderr
+        return done.stdout
+
+    assert "✅ Connected to IBKR\nAccount: DUSIM01\n" in run_there("-c", BASIC_CONNECTION_TEST)
+    assert "NVDA Position: 10 shares" in run_there("-c", IMPORT + PAPER_TRADING_EXAMPLE)
+    assert json.loads(run_there(CHECK, "--test", "health", "--json"))["result"]["library"].startswith("ib_async 2")
+    assert "on a paper gateway" in run_there(TRADER, "--duration", "0.03", "--require", "tws")
 
 
 def test_every_check_passes_and_tws_may_be_required(run: Run, on_gateway: str) -> None:

@@ -20,7 +20,7 @@ SPEED = 20.0
 
 
 @pytest.mark.timeout(SECONDS + 20)
-@pytest.mark.parametrize(("library", "environment"), [("ib_insync", None), ("ib_async", ".venv-ib-async")])
+@pytest.mark.parametrize(("library", "environment"), [("ib_insync", None), ("ib_async", ".venv-ib_async")])
 def test_ordering_bars_and_streaming(library: str, environment: str | None) -> None:
     """What the guides promise their readers."""
     python = sys.executable if environment is None else python_of(environment)
