@@ -220,6 +220,7 @@ def _session(arguments: Sequence[str] | None) -> int:
 
 def _run(wish: argparse.Namespace, signals: "Signals", until_the_end: ExitStack) -> int:
     from src.brokers.command_line import DONE, FAILED, NO_CONNECTION
+    from src.brokers.kill import throw
     from src.brokers.opening import Play
     from src.console.faces import faces
     from src.console.metrics import metrics_server
@@ -237,6 +238,7 @@ def _run(wish: argparse.Namespace, signals: "Signals", until_the_end: ExitStack)
         start=None if wish.replay or real_time else _INVENTED_START,
         persistent=real_time,
         journalled=wish.report,
+        limits=wish.limits,
     )
     recorder = _recorder(wish, settings) if wish.report else None
     metrics = metrics_server(settings, real_time=real_time)
@@ -262,12 +264,12 @@ def _run(wish: argparse.Namespace, signals: "Signals", until_the_end: ExitStack)
                 ),
             )
         )
-        signals.stop = trader.stop
+        signals.stop, signals.kill = trader.stop, lambda: throw(settings.state_dir, "SIGUSR1")
         settle_heap()
         try:
             well = trader.run_trading_session(minutes)
         finally:
-            signals.stop = None
+            signals.stop = signals.kill = None
             trader.ib_client.disconnect()
     if trader.summary is None:
         return NO_CONNECTION

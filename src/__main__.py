@@ -32,6 +32,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _parser().error(f"unrecognized arguments: {' '.join(rest)}")
     from src.brokers.command_line import run_command
 
+    if options.command in ("kill", "resume"):
+        from src.brokers.kill_command import kill, resume
+
+        stop = lambda: kill(flatten=options.flatten, everybody=options.global_cancel)  # noqa: E731
+        return run_command(resume if options.command == "resume" else stop)
     if options.command == "orders":
         return run_command(lambda: _show_orders(options))
     return run_command(_reset_simulated_account)
@@ -51,6 +56,12 @@ def _parser() -> argparse.ArgumentParser:
     orders.add_argument("--json", action="store_true", help="as one JSON array on standard output")
     orders.add_argument("--session", help="of this session alone")
     orders.add_argument("--mode", choices=("simulated", "paper", "live"), help="of this mode alone")
+    kill = commands.add_parser("kill", help="no new order, and cancel the working ones of every trader here")
+    kill.add_argument("--flatten", action="store_true", help="close every position at the market, too")
+    kill.add_argument(
+        "--global-cancel", action="store_true", help="cancel ALL orders at TWS, other programs' and manual ones; asks"
+    )
+    commands.add_parser("resume", help="clear the kill switch and whatever else stops new risk")
     sim = commands.add_parser("sim", help="the simulated account that lives across processes")
     sim.add_subparsers(dest="action", required=True).add_parser("reset", help="begin anew with the initial capital")
     return parser

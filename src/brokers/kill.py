@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Final
 
 from src.runtime.clock import monotonic
+from src.runtime.file_lock import FileLock
 
 _log: Final = logging.getLogger(__name__)
 _KILL, _HALT, _REDUCING, _BLOCKED, _TRADER = "KILL", "HALT", "REDUCING", "BLOCKED", "TRADER"
@@ -180,7 +181,12 @@ class TraderFile:
 
     def __init__(self, folder: Path, account: str, note: TraderNote) -> None:
         self._path = folder / f"{_TRADER}-{account}-{note.session}"
+        self._lock = FileLock(_lock_of(self._path))
         self._last: TraderNote | None = None
+        try:
+            self._lock.acquire()
+        except OSError as error:
+            _log.warning("who trades could not be written down: %s", error)
         self.say(note)
 
     def say(self, note: TraderNote) -> None:
@@ -195,8 +201,27 @@ class TraderFile:
 
     def close(self) -> None:
         """The trader has gone in good order."""
+        self._lock.release()
+        forget(self._path)
+
+
+def is_gone(path: Path) -> bool:
+    """Whether the process of a trader's note has ended: its lock ends with it, whoever bears its number now."""
+    lock = FileLock(_lock_of(path))
+    gone = lock.acquire()
+    lock.release()
+    return gone
+
+
+def forget(path: Path) -> None:
+    """Remove the note of a trader that has gone."""
+    for each in (path, _lock_of(path)):
         with suppress(OSError):
-            self._path.unlink(missing_ok=True)
+            each.unlink(missing_ok=True)
+
+
+def _lock_of(path: Path) -> Path:
+    return path.with_name(f".{path.name}.lock")
 
 
 def traders(folder: Path) -> Iterator[tuple[Path, TraderNote]]:

@@ -45,6 +45,7 @@ def parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     add("--flat-before-close", type=_minutes, metavar="MIN", help="sell the session's shares before each close")
     add("--json", type=Path, metavar="FILE", help="write the summary there, too")
+    add("--limits", action="store_true", help="hold simulated orders to the limits of a paper account")
     add("--dry-run", action="store_true", help="show what would be sent, and send nothing")
     add(
         "--dashboard",
