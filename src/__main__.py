@@ -32,14 +32,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _parser().error(f"unrecognized arguments: {' '.join(rest)}")
     from src.brokers.command_line import run_command
 
-    if options.command in ("kill", "resume"):
-        from src.brokers.kill_command import kill, resume
-
-        stop = lambda: kill(flatten=options.flatten, everybody=options.global_cancel)  # noqa: E731
-        return run_command(resume if options.command == "resume" else stop)
-    if options.command == "orders":
-        return run_command(lambda: _show_orders(options))
-    return run_command(_reset_simulated_account)
+    bodies = {
+        "kill": lambda: _kill(options),
+        "resume": _resume,
+        "orders": lambda: _show_orders(options),
+        "sim": _reset_simulated_account,
+    }
+    return run_command(bodies[options.command])
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -65,6 +64,18 @@ def _parser() -> argparse.ArgumentParser:
     sim = commands.add_parser("sim", help="the simulated account that lives across processes")
     sim.add_subparsers(dest="action", required=True).add_parser("reset", help="begin anew with the initial capital")
     return parser
+
+
+def _kill(options: argparse.Namespace) -> int:
+    from src.brokers.kill_command import kill
+
+    return kill(flatten=options.flatten, everybody=options.global_cancel)
+
+
+def _resume() -> int:
+    from src.brokers.kill_command import resume
+
+    return resume()
 
 
 def _show_orders(options: argparse.Namespace) -> int:
