@@ -47,6 +47,7 @@ class OrderType(StrEnum):
     LIMIT = "LMT"
     STOP = "STP"
     STOP_LIMIT = "STP LMT"
+    IF_TOUCHED = "MIT"
 
     @property
     def has_limit(self) -> bool:
@@ -55,20 +56,21 @@ class OrderType(StrEnum):
 
     @property
     def has_stop(self) -> bool:
-        """Whether the type carries a stop (trigger) price."""
+        """Whether the type carries a stop (trigger) price; a market-if-touched order's is one too."""
         return self in _WITH_STOP
 
 
 _WITH_LIMIT: Final = frozenset({OrderType.LIMIT, OrderType.STOP_LIMIT})
-_WITH_STOP: Final = frozenset({OrderType.STOP, OrderType.STOP_LIMIT})
+_WITH_STOP: Final = frozenset({OrderType.STOP, OrderType.STOP_LIMIT, OrderType.IF_TOUCHED})
 
 
 class TimeInForce(StrEnum):
-    """How long an order works: the session, until cancelled, or one look at the market."""
+    """How long an order works: the session, until cancelled, or one look at the market (FOK: all or nothing)."""
 
     DAY = "DAY"
     GTC = "GTC"
     IOC = "IOC"
+    FOK = "FOK"
 
 
 class OrderStatus(StrEnum):

@@ -1,8 +1,8 @@
 """One contract's working orders, and the guards that tell when none of them can act.
 
 Four ladders, heaps of `(key, seq, order)`: buy limits and buy stops watch the ask, sell limits and sell stops the
-bid. Key order is priority: the order that a moving price reaches first, then time. Cancels and changes leave stale
-entries that are dropped when they surface.
+bid. An order that waits for a touch stands among the limits. Key order is priority: the order that a moving price
+reaches first, then time. Cancels and changes leave stale entries that are dropped when they surface.
 
 The guards are floats, so that a bar is cleared by two comparisons: while `low_guard < low and high < high_guard`
 nothing on the book can act. They stand one unit plus the preset's largest half spread outside the nearest order.
@@ -60,7 +60,7 @@ class Book:
         self.last: Bar | None = None
         self.remembered: int | None = None  # the price (units) of an earlier process, or before a senseless quote
         self.quote: Quote | None = None  # while one stands, quotes make the market and bars only inform
-        self.lapsed = -1  # the time of the last quote that stands no more: bars before it give no price
+        self.lapsed = -1  # the last time heard of when a quote ceased to stand: bars up to it give no price
         self.bid_size = self.ask_size = 0  # what is left of the standing quote, in shares
         self.market: list[Working] = []
         self.buy_limits: list[Entry] = []  # key -limit: the highest first
@@ -77,16 +77,22 @@ class Book:
         if not order.triggered:
             if order.stop is None:
                 raise AssertionError(order.order)
-            if order.is_buy:
+            if order.touch:
+                self._add_limit(order, order.stop)
+            elif order.is_buy:
                 heappush(self.buy_stops, (order.stop, order.seq, order))
             else:
                 heappush(self.sell_stops, (-order.stop, order.seq, order))
         elif order.limit is None:
             self.market.append(order)
-        elif order.is_buy:
-            heappush(self.buy_limits, (-order.limit, order.seq, order))
         else:
-            heappush(self.sell_limits, (order.limit, order.seq, order))
+            self._add_limit(order, order.limit)
+
+    def _add_limit(self, order: Working, level: int) -> None:
+        if order.is_buy:
+            heappush(self.buy_limits, (-level, order.seq, order))
+        else:
+            heappush(self.sell_limits, (level, order.seq, order))
 
     def remove(self, order: Working) -> None:
         """Stop an order from acting; its ladder entry is dropped when it surfaces."""
@@ -108,7 +114,7 @@ class Book:
 
     def ladder_of(self, order: Working) -> list[Entry]:
         """The ladder in which an order with a level stands."""
-        if not order.triggered:
+        if not order.triggered and not order.touch:
             return self.buy_stops if order.is_buy else self.sell_stops
         return self.buy_limits if order.is_buy else self.sell_limits
 
@@ -166,7 +172,8 @@ class Book:
     def lapse(self) -> None:
         """Let the quote stand no more, and the mark stay as it is until the next price."""
         if self.quote is not None:
-            self.remembered, self.lapsed, self.quote = self.mark(), self.quote.time, None
+            heard = max(self.quote.time, self.last.end if self.last is not None else -1)
+            self.remembered, self.lapsed, self.quote = self.mark(), heard, None
 
     def market_now(self, time: int) -> Market | None:
         """The market that the last quote makes, less what was taken of it; None when no sane quote stands."""

@@ -170,12 +170,7 @@ class Exchange:
         """
         if order.parent_id is not None:
             return self.submit_exit(account, order.parent_id, order, now)
-        with localcontext(CONTEXT):
-            self._check_time(now)
-            self._floor.reach(now)
-            self._floor.take(self._floor.new(account, order, now), now)
-            self._floor.reach(now)
-            return self._flush(now)
+        return self._act(now, lambda: self._floor.take(self._floor.new(account, order, now), now))
 
     def submit_bracket(self, account: AccountId, bracket: Bracket, now: int) -> tuple[Event, ...]:
         """Take a bracket whole, or nothing of it; the first three order ids are parent, target and stop."""

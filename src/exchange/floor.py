@@ -224,7 +224,7 @@ class Floor:
         head = self.new(account, parent, now)
         exits = tuple(self.new(account, replace(leg, parent_id=head.order_id), now) for leg in children)
         group = OcaGroup(list(exits), reduce=True)
-        refused = next((r for number, leg in enumerate(exits) if (r := self.admission.of_exit(leg, number))), None)
+        refused = next((r for number, leg in enumerate(exits) if (r := self._of_exit(head, leg, number))), None)
         for leg in exits:
             leg.parent, leg.group, leg.held = head, group, True
         head.children = exits
@@ -243,8 +243,7 @@ class Floor:
         if parent is None or (parent.is_done and not parent.filled):
             self.reject(leg, orphan(parent_id), now)
             return
-        closes = parent.con_id == leg.con_id and parent.sign != leg.sign
-        refused = self.admission.of_exit(leg) if closes else no_exit(parent_id)
+        refused = self._of_exit(parent, leg)
         if refused:
             self.reject(leg, refused, now)
             return
@@ -256,6 +255,11 @@ class Floor:
         self.report(leg, now)
         if not leg.held:
             self.enter(leg, self.first_open(leg, now + self.latency))
+
+    def _of_exit(self, parent: Working, leg: Working, siblings: int = 0) -> Rejection | None:
+        """Why an exit is refused; it is one only if it closes what its parent opens."""
+        closes = parent.con_id == leg.con_id and parent.sign != leg.sign
+        return self.admission.of_exit(leg, siblings) if closes else no_exit(parent.order_id)
 
     def reject(self, order: Working, refused: Rejection, now: int) -> None:
         """End an order that the exchange refuses."""

@@ -128,11 +128,14 @@ class Matching:
             order = ladder[0][2]
             book.remove(order)
             price = market.ask if order.is_buy else market.bid
+            if ahead and order.takes_profit and _stop_comes_first(order, market, ahead):
+                left_over.append(order)
+                continue
+            beyond = False
             if order.limit is None or not order.triggered:
                 order.triggered = True
                 beyond = order.limit is not None and (order.limit - price) * order.sign < 0
             else:
-                beyond = bool(ahead) and _stop_comes_first(order, market, ahead)
                 price = _passed(order, order.limit, price, before)
             if not beyond:
                 self._trade(book, order, market, price)
@@ -166,7 +169,7 @@ class Matching:
                 travelled = (time - start_time) * abs(at - start) // abs(middle - start)
                 market.move(start_time + travelled, at)
             book.remove(order)
-            if order.triggered and _stop_comes_first(order, market, rest_of_path):
+            if order.takes_profit and _stop_comes_first(order, market, rest_of_path):
                 aside.append(order)
                 continue
             self._cross_one(book, order, market, aside)
@@ -192,7 +195,7 @@ class Matching:
     def _trade(self, book: Book, order: Working, market: Market, price: int) -> None:
         left = market.ask_left if order.is_buy else market.bid_left
         shares = order.fillable if left is None else min(order.fillable, left)
-        if shares <= 0:
+        if shares <= 0 or (shares < order.remaining and order.is_whole):
             return
         if left is not None:
             if order.is_buy:
@@ -235,7 +238,10 @@ def _passed(order: Working, limit: int, price: int, before: tuple[int, int] | No
 
 def _is_triggered(order: Working, market: Market) -> bool:
     price = market.ask if order.is_buy else market.bid
-    return bool(price) and order.stop is not None and (price - order.stop) * order.sign >= 0
+    if not price or order.stop is None:
+        return False
+    beyond = (price - order.stop) * order.sign
+    return beyond <= 0 if order.touch else beyond >= 0
 
 
 def _between(market: Market, time: int, middle: int, arrival: Arrival) -> tuple[int, int]:

@@ -10,6 +10,7 @@ from src.exchange.units import UNITS_PER_DOLLAR, exact_units
 _ZERO: Final = Decimal(0)
 #: The reference of orders that the exchange places by itself.
 LIQUIDATION: Final = "LIQUIDATION"
+_IMMEDIATE: Final = frozenset({TimeInForce.IOC, TimeInForce.FOK})
 
 
 @dataclass(slots=True)
@@ -47,6 +48,7 @@ class Working:
         "status",
         "stop",
         "time",
+        "touch",
         "triggered",
         "value",
     )
@@ -71,6 +73,7 @@ class Working:
         self.on_book = False  # it stands in a ladder or in the queue of market orders
         self.held = False  # a bracket's child whose parent has not traded
         self.triggered = not order.order_type.has_stop
+        self.touch = order.order_type is OrderType.IF_TOUCHED  # its stop price is met from the side of a limit
         self.parent: Working | None = None
         self.children: tuple[Working, ...] = ()
         self.group: OcaGroup | None = None
@@ -110,7 +113,12 @@ class Working:
     @property
     def is_immediate(self) -> bool:
         """Whether what does not trade at once is cancelled."""
-        return self.order.tif is TimeInForce.IOC
+        return self.order.tif in _IMMEDIATE
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it trades all it has left in one trade or not at all."""
+        return self.order.tif is TimeInForce.FOK
 
     @property
     def works_all_hours(self) -> bool:
@@ -120,8 +128,13 @@ class Working:
 
     @property
     def trades_at_market(self) -> bool:
-        """Whether it takes any price: a market order, or a stop that has been triggered."""
+        """Whether it takes any price: a market order, or a stop or touch that has been triggered."""
         return self.limit is None and self.triggered
+
+    @property
+    def takes_profit(self) -> bool:
+        """Whether its level is one that the market comes to in its favour: a limit, or a touch that is waited for."""
+        return (self.touch and not self.triggered) or (self.triggered and self.limit is not None)
 
     @property
     def is_protective_stop(self) -> bool:

@@ -287,7 +287,7 @@ class _Author:
             kind,
             self._near(contract) if kind.has_limit else None,
             self._near(contract) if kind.has_stop else None,
-            random.choice((TimeInForce.DAY, TimeInForce.DAY, TimeInForce.GTC, TimeInForce.IOC)),
+            random.choice((TimeInForce.DAY, TimeInForce.DAY, TimeInForce.GTC, TimeInForce.IOC, TimeInForce.FOK)),
             outside_rth=random.random() < 0.2,
             oca_group=random.choice(("", "", "", "red", "blue")) + str(len(self.commands) // 40)
             if random.random() < 0.4

@@ -23,7 +23,7 @@ from tests.exchange.examples import (
     traded,
     trades_of,
 )
-from tests.exchange.markets import ACCOUNT, BBB, CLOSES, MINUTE, new_exchange, preset_of, sessions_of
+from tests.exchange.markets import AAA, ACCOUNT, BBB, CLOSES, MINUTE, new_exchange, preset_of, sessions_of
 
 
 def carrying(quantity: int, cash: int = 100_000, *, quotes: bool = False) -> Exchange:
@@ -186,3 +186,14 @@ def test_trades_tell_a_liquidation_by_its_reference() -> None:
     exchange = carrying(3_000)
     [trade] = trades_of(give(exchange, bar(1, 80)))
     assert [trade.order.order_ref, trade.order.order_type, trade.order.quantity] == ["LIQUIDATION", "MKT", 3_000]
+
+
+def test_a_quote_that_lapses_at_midnight_leaves_the_mark_where_it_was() -> None:
+    """Bars that came beside the quotes gave no price then, and give none afterwards."""
+    exchange = new_exchange()
+    exchange.quote(quote(0, 99.99, 100.01))
+    give(exchange, bar(0, 90))
+    before = exchange.mark(AAA.con_id)
+    exchange.advance(at(24 * 60))
+    assert exchange.standing_quote(AAA) is None
+    assert exchange.mark(AAA.con_id) == before == 1_000_000

@@ -1,7 +1,7 @@
 """Contracts, market data and history through the gateway, with unmodified ib_insync."""
 
 import itertools
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from math import isnan
 from typing import Any
 
@@ -195,6 +195,22 @@ async def test_tick_by_tick_kinds(stage: Stage) -> None:
     for _ in range(60):
         stage.pass_time(1)
     await until(ib, lambda: len(counts) == 4 and all(count > 5 for count in counts.values()))
+
+
+async def test_real_time_bars_add_up_to_the_history(stage: Stage) -> None:
+    """Twelve bars of five seconds have the prices and the volume of their minute."""
+    ib = await ib_insync_client(stage)
+    contract = stock()
+    bars = ib.reqRealTimeBars(contract, 5, "TRADES", False)
+    await until(ib, lambda: bars.reqId)
+    for _ in range(126):
+        stage.pass_time(1)
+    await until(ib, lambda: len(bars) >= 24)
+    (minute,) = await ib.reqHistoricalDataAsync(contract, "20250602 15:02:00 UTC", "60 S", "1 min", "TRADES", False, 2)
+    within = [bar for bar in bars if minute.date <= bar.time < minute.date + timedelta(minutes=1)]
+    assert len(within) == 12
+    assert sum(bar.volume for bar in within) == pytest.approx(minute.volume, abs=12)
+    assert (within[0].open_, within[-1].close) == (minute.open, minute.close)
 
 
 async def test_real_time_bars_are_of_five_seconds(stage: Stage) -> None:

@@ -249,6 +249,38 @@ async def test_one_order_of_a_group_cancels_the_others(stage: Stage) -> None:
     await until(ib, lambda: second.orderStatus.status == "Filled" and first.orderStatus.status == "Cancelled")
 
 
+async def test_a_brackets_target_may_be_a_market_order_if_touched(stage: Stage) -> None:
+    ib = await ib_insync_client(stage)
+    contract = await nvda(ib)
+    ticker = await quoted(ib, contract)
+    parent, target, stop = ib.bracketOrder("BUY", 10, *(round(ticker.ask * x, 2) for x in (1.01, 1.2, 0.5)))
+    target.orderType, target.auxPrice, target.lmtPrice = "MIT", target.lmtPrice, 0.0
+    target.ocaGroup = stop.ocaGroup = "exits"
+    trades = [ib.placeOrder(contract, each) for each in (parent, target, stop)]
+    await reached(ib, trades[0], "Filled")
+    await until(ib, lambda: trades[2].orderStatus.status == "PreSubmitted" and trades[1].orderStatus.permId)
+    (seen,) = [each.order for each in await ib.reqOpenOrdersAsync() if each.order.orderId == target.orderId]
+    assert (seen.orderType, seen.auxPrice) == ("MIT", target.auxPrice)
+    target.auxPrice = round(ticker.bid * 0.99, 2)
+    ib.placeOrder(contract, target)
+    await until(ib, lambda: [each.orderStatus.status for each in trades[1:]] == ["Filled", "Cancelled"])
+
+
+async def test_fill_or_kill_is_all_or_nothing(stage: Stage) -> None:
+    from ib_insync import MarketOrder
+
+    ib = await ib_insync_client(stage)
+    contract = await nvda(ib)
+    ticker = await quoted(ib, contract)
+    whole = ib.placeOrder(contract, MarketOrder("BUY", int(ticker.askSize), tif="FOK"))
+    await reached(ib, whole, "Filled")
+    stage.pass_time(1)
+    ticker = await quoted(ib, contract)
+    part = ib.placeOrder(contract, MarketOrder("BUY", int(ticker.askSize) + 1, tif="FOK"))
+    await reached(ib, part, "Cancelled")
+    assert part.fills == []
+
+
 async def test_what_if_tells_margin_and_commission_and_places_nothing(stage: Stage) -> None:
     from ib_insync import MarketOrder
 
@@ -288,6 +320,36 @@ async def test_an_order_is_cancelled_only_by_the_client_that_placed_it(stage: St
     (seen,) = await other.reqAllOpenOrdersAsync()
     assert (seen.order.clientId, seen.orderStatus.status) == (1, "Submitted")
     assert isinstance(seen.order, Order)
+
+
+async def test_client_0_binds_the_orders_made_by_hand(stage: Stage) -> None:
+    """They get ids of its own, by which it can cancel them; another client only sees them."""
+    by_hand = "symbol: NVDA, action: BUY, quantity: 4, orderType: LMT, lmtPrice: 90"
+    zero, other = await ib_insync_client(stage, 0), await ib_insync_client(stage, 1)
+    stage.gateway.play(f"- {{at: 0, action: order, order: {{{by_hand}}}}}")
+    await until(zero, zero.openTrades)  # ib_insync binds when it connects as client 0
+    (trade,) = zero.openTrades()
+    assert (trade.order.clientId, trade.order.orderId, trade.order.totalQuantity) == (0, -1, 4)
+    assert other.openTrades() == []
+    assert [each.order.orderId for each in await other.reqAllOpenOrdersAsync()] == [-1]
+    other.client.cancelOrder(-1)
+    errors = codes_of(other)
+    await until(other, lambda: errors)
+    assert errors == [(-1, 10147)]
+    zero.cancelOrder(trade.order)
+    await reached(zero, trade, "Cancelled")
+
+
+async def test_a_child_on_its_parents_own_side_is_no_exit_and_is_refused(stage: Stage) -> None:
+    from ib_insync import LimitOrder
+
+    ib = await ib_insync_client(stage)
+    contract = await nvda(ib)
+    parent = ib.placeOrder(contract, LimitOrder("BUY", 10, 100.0, transmit=False))
+    child = ib.placeOrder(contract, LimitOrder("BUY", 9_000, 90.0, parentId=parent.order.orderId))
+    await reached(ib, child, "Inactive")
+    await reached(ib, parent, "Inactive")
+    assert str(parent.order.orderId) in child.log[-1].message or child.log[1].errorCode == 201
 
 
 async def test_global_cancel_takes_the_orders_of_all_clients(stage: Stage) -> None:
@@ -340,8 +402,11 @@ REJECTED: dict[str, tuple[dict[str, Any], int]] = {
     "off the tick": ({"lmtPrice": 100.005}, 110),
     "a price below zero": ({"lmtPrice": -1.0}, 201),
     "an unknown side": ({"action": "HOLD"}, 201),
-    "an unknown type": ({"orderType": "TRAIL"}, 387),
-    "an unknown time in force": ({"tif": "OPG"}, 201),
+    "a trailing stop": ({"orderType": "TRAIL"}, 387),
+    "an order for the close": ({"orderType": "MOC"}, 387),
+    "a limit for the close": ({"orderType": "LOC"}, 387),
+    "an order for the opening": ({"tif": "OPG"}, 201),
+    "good until a date": ({"tif": "GTD", "goodTillDate": "20250603 15:00:00 US/Eastern"}, 201),
     "another account": ({"account": "DU999999"}, 201),
     "an algorithm": ({"algoStrategy": "Adaptive"}, 201),
     "all or none": ({"allOrNone": True}, 201),

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from itertools import chain, repeat
 from itertools import count as integers
+from math import inf
 from typing import TYPE_CHECKING, Final
 
 from src.domain.errors import ConfigurationError, NoMarketDataError, UnknownContractError
@@ -93,7 +94,7 @@ class SeededSource:
         for block in self._blocks_before(end // _SECOND):
             if missing <= 0:
                 break
-            bars = [bar for bar in self._session_bars(listing, block, size_seconds) if bar.end <= end][-missing:]
+            bars = self._session_bars(listing, block, size_seconds, end // _SECOND, missing)
             found.append(bars)
             missing -= len(bars)
         return [bar for bars in reversed(found) for bar in bars]
@@ -152,21 +153,30 @@ class SeededSource:
         last = closes if self._end is None else self._end // _SECOND
         return times[(times >= self._start) & (times <= last)]
 
-    def _session_bars(self, listing: Listing, block: Block, size: int) -> list[Bar]:
+    def _session_bars(
+        self, listing: Listing, block: Block, size: int, until: float = inf, most: int | None = None
+    ) -> list[Bar]:
+        """The bars of a session; those that end by `until` (epoch seconds), the latest `most` of them."""
         import numpy as np
 
         opens, closes = block
         prices = self._paths.session(listing, block)
         starts = np.append(opens, np.arange((opens // size + 1) * size, closes, size))
         ends = np.append(starts[1:], closes)
+        last = int(np.searchsorted(ends, until, side="right"))
+        first = 0 if most is None else max(0, last - most)
+        if first == last:
+            return []
+        starts, ends = starts[first:last], ends[first:last]
         at, after = starts - opens, ends - opens
+        printed = prices.last[: after[-1]]
         columns = (
             starts * _SECOND,
             ends * _SECOND,
-            prices.last[at],
-            np.maximum.reduceat(prices.last, at),
-            np.minimum.reduceat(prices.last, at),
-            prices.last[after - 1],
+            printed[at],
+            np.maximum.reduceat(printed, at),
+            np.minimum.reduceat(printed, at),
+            printed[after - 1],
             np.maximum(prices.traded[after] - prices.traded[at], 1.0),
         )
         return list(map(_new_bar, zip(repeat(listing.contract), *(c.tolist() for c in columns), strict=False)))

@@ -61,6 +61,11 @@ class Placed:
         return self.status.is_done
 
     @property
+    def is_by_hand(self) -> bool:
+        """Whether no API client has placed it."""
+        return not self.client_id and self.order_id <= 0
+
+    @property
     def is_held(self) -> bool:
         """Whether it waits for its own or its family's transmission."""
         return self.exchange_id is None and self.ended is None

@@ -48,8 +48,8 @@ class OrderQuestions:
     def _auto_open_orders(self, client: Connection, message: ReqAutoOpenOrders) -> None:
         if client.client_id:
             raise invalid("Only the default client (i.e 0) can auto bind orders.", "bC")
-        del message
-        self._send_open(client, (each for each in self._desk.all() if not each.client_id and not each.order_id))
+        self._desk.bind(wanted=message.auto_bind)
+        self._send_open(client, (each for each in self._desk.all() if each.is_by_hand))
 
     def _send_open(self, client: Connection, orders: Iterable[Placed]) -> None:
         for placed in orders:
@@ -60,10 +60,9 @@ class OrderQuestions:
     def _completed_orders(self, client: Connection, message: ReqCompletedOrders) -> None:
         today = day_start(self._context.now())
         for placed in self._desk.all():
-            by_hand = not placed.client_id and not placed.order_id
             if placed.trade is None or not placed.is_done or placed.trade.time < today:
                 continue
-            if not (message.api_only and by_hand):
+            if not (message.api_only and placed.is_by_hand):
                 client.send(news.completed(placed))
         client.send(CompletedOrdersEnd())
 

@@ -55,6 +55,7 @@ class OrderDesk:
         self._by_exchange_id: dict[OrderId, Placed] = {}
         self._next_id: dict[int, int] = {}
         self._next_perm_id = _FIRST_PERM_ID
+        self._binds = False  # client 0 wants the orders made by hand for its own
         self.handlers: Handlers = {
             ReqIds: self._ids,
             PlaceOrder: self._place,
@@ -252,6 +253,18 @@ class OrderDesk:
         del client, message
         self.withdraw_all()
 
+    def bind(self, *, wanted: bool) -> None:
+        """Whether orders made by hand get ids of client 0, by which it can change and cancel them."""
+        self._binds = wanted
+        for placed in tuple(self._by_exchange_id.values()) if wanted else ():
+            if placed.is_by_hand and not placed.order_id and not placed.is_done:
+                self._bind(placed)
+
+    def _bind(self, placed: Placed) -> None:
+        """TWS's ids of bound orders are negative."""
+        placed.order_id = -1 - sum(order_id < 0 for _, order_id in self._orders)
+        self._orders[0, placed.order_id] = placed
+
     def withdraw_all(self) -> None:
         """Cancel every order of everybody."""
         for placed in tuple(self._by_exchange_id.values()) + tuple(self._orders.values()):
@@ -293,6 +306,8 @@ class OrderDesk:
             self._next_perm_id += 1
             placed.exchange_id = trade.order_id
             self._by_exchange_id[trade.order_id] = placed
+            if self._binds:
+                self._bind(placed)
         return placed
 
     def _changed(self, trade: Trade) -> None:
@@ -304,7 +319,7 @@ class OrderDesk:
             self._tell_cancelled(placed, _OTHER_ORDER.sub(self._named, trade.reason or _CANCEL_TEXT))
         elif status is OrderStatus.INACTIVE:
             for client in self._context.others(placed.client_id):
-                client.error(placed.order_id, trade.code or 201, trade.reason)
+                client.error(placed.order_id, trade.code or 201, _OTHER_ORDER.sub(self._named, trade.reason))
             self._tell(placed, news.status_of(placed))
         elif status is OrderStatus.PENDING_CANCEL or (has_traded and status is not OrderStatus.FILLED):
             self._tell(placed, news.status_of(placed))

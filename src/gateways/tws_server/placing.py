@@ -19,6 +19,7 @@ _TYPES: Final = {
     "STP": OrderType.STOP,
     "STP LMT": OrderType.STOP_LIMIT,
     "STPLMT": OrderType.STOP_LIMIT,
+    "MIT": OrderType.IF_TOUCHED,
 }
 _ACTIONS: Final = {"BUY": Action.BUY, "SELL": Action.SELL, "SSHORT": Action.SELL}
 _TIFS: Final = {"": TimeInForce.DAY, **{each.value: each for each in TimeInForce}}

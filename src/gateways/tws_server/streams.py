@@ -1,14 +1,17 @@
 """Every single tick, and bars of five seconds, as they come.
 
-A market that tells only quotes prints a hundred shares whenever its last price moves. Where bars alone make the market
-(a replay of minutes) each of them is one print at its close, and comes whole as a real-time bar.
+A market that tells only quotes prints a hundred shares whenever its last price moves; its bars have the volume that its
+history has of them. Where bars alone make the market (a replay of minutes) each of them is one print at its close, and
+comes whole as a real-time bar.
 """
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 from math import isfinite, nan
 from typing import Final
 
-from src.domain.market import Quote
+from src.domain.errors import NoMarketDataError
+from src.domain.market import Contract, Quote
 from src.exchange.prices import Instant
 from src.gateways.tws_codec import (
     CancelRealTimeBars,
@@ -139,10 +142,18 @@ class Streams:
             if start != asked.start:
                 if asked.prices and not client.is_slow:
                     ohlc = (asked.prices[0], max(asked.prices), min(asked.prices), asked.prices[-1])
-                    volume = len(asked.prices) * PRINT_SIZE if asked.show == "TRADES" else -1
+                    volume = self._traded(quote.contract, asked) if asked.show == "TRADES" else -1
                     client.send(_bar(req_id, asked.start, ohlc, volume))
                 asked.start, asked.prices = start, []
             asked.prices.append(price)
+
+    def _traded(self, contract: Contract, asked: _Bars) -> float:
+        """The volume of a bar that has ended: what history says of it, else a print for each quote."""
+        with suppress(NoMarketDataError):
+            bars = self._context.venue.bars(contract, 5, 1, asked.start + _FIVE_SECONDS)
+            if bars and bars[0].start == asked.start:
+                return bars[0].volume
+        return len(asked.prices) * PRINT_SIZE
 
     def _take_ticks(self, quote: Quote, time: int) -> None:
         for key, asked in self._ticks.items():
