@@ -47,7 +47,7 @@ def to_order(message: PlaceOrder, contract: Contract, account: AccountId) -> Ord
     if action is None:
         raise rejected(f"Invalid side: {asked.action!r}")
     if tif is None:
-        raise rejected(f"The time in force {asked.tif!r} is not simulated: DAY, GTC or IOC")
+        raise rejected(f"The time in force {asked.tif!r} is not simulated: DAY, GTC, IOC or FOK")
     for name, is_asked in _NOT_SIMULATED:
         if is_asked(asked):
             raise rejected(f"The gateway does not simulate {name}")
