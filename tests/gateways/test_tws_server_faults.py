@@ -360,7 +360,7 @@ async def test_orders_that_nobody_here_has_placed(stage: Stage) -> None:
     ib = await ib_insync_client(stage, 0)
     stage.gateway.play("- {at: 0, action: order, order: {symbol: NVDA, action: BUY, quantity: 5}}")
     await until(ib, ib.fills)
-    assert (ib.fills()[0].execution.orderId, ib.fills()[0].execution.liquidation) == (0, 0)
+    assert (ib.fills()[0].execution.orderId, ib.fills()[0].execution.liquidation) == (-1, 0)
     rest = "orderType: LMT, lmtPrice: 90, clientId: 7"
     stage.gateway.play(f"- {{at: 0, action: order, order: {{symbol: NVDA, action: BUY, quantity: 4, {rest}}}}}")
     (seen,) = await ib.reqAllOpenOrdersAsync()
