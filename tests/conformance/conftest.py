@@ -86,13 +86,13 @@ def simulated(preset: Preset) -> Stage:
     return Stage(broker, pass_time, broker.disconnect)
 
 
-def over_the_socket(preset: Preset) -> Stage:
+def over_the_socket(preset: Preset, clock: StageClock | None = None) -> Stage:
     """The same exchange behind the paper gateway, reached by the TWS library that is installed."""
     exchange = Exchange(
         [Listed(each.contract, each.min_tick) for each in _LISTINGS], preset, Sessions.always(), fee_schedule("fixed")
     )
     exchange.open_account(AccountId("DUSIM01"), CASH)
-    clock = StageClock(START)
+    clock = clock or StageClock(START)
     source = SeededSource(_LISTINGS, 7, Sessions.always(), START)
     venue = Venue(exchange, source, clock, preset.fill_model)
     broker = StagedBroker(Market(venue, _LISTINGS, Sessions.always(), preset.latency), clock)
