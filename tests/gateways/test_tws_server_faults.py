@@ -3,6 +3,7 @@
 import asyncio
 import json
 import math
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -346,7 +347,7 @@ async def test_a_corrected_execution_is_of_the_same_family_and_moves_the_money(s
 
 
 async def test_a_bust_takes_everything_back(stage: Stage) -> None:
-    stage.gateway.play("- {on: execDetails, action: bust, count: 1}")
+    stage.gateway.play("- {on: execDetails, action: bust}")
     before = cash_of(stage)
     ib, trade = await bought(stage)
     await until(ib, lambda: len(trade.fills) == 2)
@@ -369,6 +370,16 @@ async def test_orders_that_nobody_here_has_placed(stage: Stage) -> None:
     await until(ib, lambda: len(ib.fills()) == 2)
     assert ib.fills()[1].execution.liquidation == 1
     assert stage.gateway.truth().positions == {}
+
+
+async def test_a_rule_that_cannot_be_carried_out_is_said_and_hurts_nobody(
+    stage: Stage, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = await Frames.started(stage)
+    stage.gateway.play("- {on: newOrder, action: partial, shares: 1, count: 1}\n- {at: 0, action: bust}")
+    assert await after(stage, client, PlaceOrder(1, replace(NVDA, con_id=4), order())) == ["error 200"]
+    assert [record.message.partition(":")[0] for record in caplog.records] == ["scenario line 2", "scenario line 1"]
+    assert await after(stage, client, PlaceOrder(2, NVDA, order())) == FILLED
 
 
 async def test_orders_are_cancelled_unasked(stage: Stage) -> None:

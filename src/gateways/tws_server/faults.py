@@ -7,8 +7,10 @@ scenario answers do not come by here at all.
 import asyncio
 import logging
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import partial
 from typing import Final, Protocol
 
 from src.domain.errors import BrokerError
@@ -28,7 +30,12 @@ _log = logging.getLogger(__name__)
 #: Requests whose refusal ends the connection as well: there is nothing without them.
 _ENDS_CONNECTION: Final = (StartApi,)
 #: NaN and infinities cannot be encoded: each is encoded as a number that nothing else has, and put in its place.
-_IMPOSSIBLE: Final = {"nan": (b"NaN", 938271605.2471), "inf": (b"Infinity", 938271605.2473), "-inf": (b"-Infinity", 938271605.2479)}  # fmt: skip  # noqa: E501
+_STAND_INS: Final = {
+    "nan": ("NaN", 938271605.2471),
+    "inf": ("Infinity", 938271605.2473),
+    "-inf": ("-Infinity", 938271605.2479),
+}
+_FIRST: Final = ".01"  # how the id of an execution ends that was not corrected
 
 
 class Gateway(Protocol):
@@ -104,14 +111,18 @@ class Faults:
         now = self._moment()
         for rule in self._play.due(now):
             self._truth.fault(rule, "")
-            try:
-                self._by_itself(rule)
-            except (BrokerError, RefusedError) as error:
-                _log.warning("%s: %s could not be done: %s", rule.place, rule.action, error)
+            self._try(rule, partial(self._by_itself, rule))
         if self._timer is not None:
             self._timer.cancel()
         wait = self._play.wait(now)
         self._timer = None if wait is None else asyncio.get_running_loop().call_later(wait + 0.001, self.look)
+
+    def _try(self, rule: Rule, do: Callable[[], None]) -> None:
+        """Do what a rule asks of the exchange; a rule that cannot be carried out is said in the log, and no more."""
+        try:
+            do()
+        except (BrokerError, RefusedError) as error:
+            _log.warning("%s: %s could not be done: %s", rule.place, rule.action, error)
 
     # --- in and out ------------------------------------------------------------------------------------------------
 
@@ -176,8 +187,7 @@ class Faults:
             case Action.DELAY:
                 asyncio.get_running_loop().call_later(rule.seconds or 0.0, self._serve, connection, message)
             case Action.PARTIAL if isinstance(message, PlaceOrder):
-                contract = self._context.listing(message.contract).contract
-                self._context.venue.thin(contract, int(rule.shares or 0))
+                self._try(rule, partial(self._thin, rule, message))
                 return True
             case Action.DROP:
                 pass
@@ -212,9 +222,14 @@ class Faults:
                 self._put_changed(rule, connection, message)
             case Action.CORRECT | Action.BUST if isinstance(message, ExecutionData):
                 self._put(connection, message)
-                self._correct(rule, message.exec_id)
+                self._correct_told(rule, message)
             case _:
                 self._to_connection(rule, connection)
+
+    def _correct_told(self, rule: Rule, told: ExecutionData) -> None:
+        """Correct an execution that has just been told; a correction is not corrected again."""
+        if told.req_id < 0 and told.exec_id.endswith(_FIRST):
+            self._try(rule, partial(self._correct, rule, told.exec_id))
 
     def _put(self, connection: Connection, message: Reply) -> None:
         """Send an answer, and behind it what waited for it."""
@@ -235,8 +250,8 @@ class Faults:
         texts: dict[bytes, bytes] = {}
         for path, value in rule.changes.items():
             if isinstance(value, (float, Decimal)) and not math.isfinite(value):
-                text, stand_in = _IMPOSSIBLE["nan" if math.isnan(value) else str(float(value))]
-                texts[f"\0{stand_in}\0".encode()] = b"\0" + text + b"\0"
+                text, stand_in = _STAND_INS["nan" if math.isnan(value) else str(float(value))]
+                texts[f"\0{stand_in}\0".encode()] = f"\0{text}\0".encode()
                 message = with_value(message, path, type(value)(str(stand_in)))
             else:
                 message = with_value(message, path, value)
@@ -283,6 +298,9 @@ class Faults:
         if not fills:
             raise RefusedError(0, "nothing has traded")
         return max(fills, key=lambda each: each.time).exec_id
+
+    def _thin(self, rule: Rule, message: PlaceOrder) -> None:
+        self._context.venue.thin(self._context.listing(message.contract).contract, int(rule.shares or 0))
 
     def _correct(self, rule: Rule, exec_id: str) -> None:
         shares = Decimal(0) if rule.action is Action.BUST else rule.shares

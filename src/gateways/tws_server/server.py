@@ -137,8 +137,7 @@ class Server:
         await asyncio.gather(*(connection.ended for connection in tuple(self._connections)))
         self.truth.close()
 
-    async def _listen(self, port: int, after: float = 0.0) -> None:
-        await asyncio.sleep(after)
+    async def _listen(self, port: int) -> None:
         loop = asyncio.get_running_loop()
         self._listener = await loop.create_server(lambda: Connection(self), self.options.host, port)
         self.port = self._listener.sockets[0].getsockname()[1]
@@ -152,7 +151,16 @@ class Server:
             connection.close()
         if self._coming_back is not None:
             self._coming_back.cancel()
-        self._coming_back = asyncio.get_running_loop().create_task(self._listen(self.port, seconds))
+        self._coming_back = asyncio.get_running_loop().create_task(self._come_back(seconds))
+
+    async def _come_back(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+        while self._listener is None:
+            try:
+                await self._listen(self.port)
+            except OSError as error:
+                _log.warning("port %d cannot be listened on again yet: %s", self.port, error.strerror)
+                await asyncio.sleep(_LONGEST_SLEEP)
 
     @property
     def is_listening(self) -> bool:

@@ -19,7 +19,8 @@ from src.gateways.tws_codec import CancelOrder, PlaceOrder, Request
 from src.gateways.tws_server.order_news import Placed
 from src.runtime.clock import to_datetime, wall_clock
 
-_KEPT: Final = 200_000
+#: Requests and faults that are remembered; the file has them all.
+_KEPT: Final = 100_000
 
 
 @dataclass(frozen=True, slots=True)
