@@ -16,6 +16,7 @@ from src.domain.account import AccountSummary, Position, masked
 from src.domain.errors import BrokerError, OrderRefusedError, OrderRejectedError
 from src.domain.market import Mode, Quote
 from src.domain.orders import Fill, Order, OrderStatus, Trade
+from src.domain.privacy import in_one_line
 from src.runtime.clock import NS, iso
 
 REJECTED: Final = "Rejected"
@@ -163,7 +164,7 @@ def order_answer(trade: Trade, mode: Mode) -> OrderAnswer:
 
 def reason_shown(text: str) -> str:
     """The venue's text in one line; nothing where it breaks off before its reason, as at a plain cancel."""
-    line = " ".join(text.split())
+    line = in_one_line(text)
     return "" if line.endswith(" - reason:") else line
 
 

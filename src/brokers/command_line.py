@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from src.brokers.findings import Finding
+from src.brokers.redaction import redact_logs
 from src.domain.errors import (
     BrokerError,
     ConfigurationError,
@@ -23,6 +24,8 @@ from src.domain.errors import (
     UnknownContractError,
 )
 from src.domain.market import Mode
+from src.domain.privacy import in_one_line as clean_line
+from src.domain.privacy import without_ids
 
 DONE: Final = 0
 FAILED: Final = 1
@@ -59,6 +62,7 @@ def prepare_streams(*, verbose: bool = False, as_json: bool = False) -> None:
             stream.reconfigure(errors="replace")
     level = logging.INFO if verbose else logging.WARNING
     logging.basicConfig(stream=sys.stderr, level=level, format="%(levelname)s: %(message)s")
+    redact_logs()
     if as_json:
         for handler in logging.getLogger().handlers:
             handler.setFormatter(_JsonLines())
@@ -80,7 +84,7 @@ class _JsonLines(logging.Formatter):
             "message": record.getMessage(),
         }
         if record.exc_info:
-            entry["traceback"] = self.formatException(record.exc_info)
+            entry["traceback"] = record.exc_text or self.formatException(record.exc_info)
         return json.dumps(entry, ensure_ascii=False)
 
 
@@ -164,5 +168,5 @@ def in_one_line(error: BaseException) -> str:
         return "interrupted"
     if isinstance(error, ModuleNotFoundError):
         return f"the package {error.name} is missing here: run `make`, or activate .venv"
-    text = " ".join(str(error).split()) or "no further detail"
+    text = clean_line(without_ids(str(error))) or "no further detail"
     return text if isinstance(error, BrokerError) else f"{type(error).__name__}: {text}"

@@ -12,6 +12,7 @@ from src.brokers.broker import Broker
 from src.brokers.egress import Egress
 from src.brokers.guarded import GuardedBroker, Guards
 from src.brokers.kill import Latches, TraderFile, TraderNote
+from src.brokers.redaction import redact_logs
 from src.domain.errors import JournalInUseError
 from src.domain.journal_facts import SessionFacts
 from src.domain.limits import limits_for
@@ -36,6 +37,7 @@ def guarded(
     to: it latches nothing, and has a journal only when it is `journalled`. Raises ConfigurationError and JournalError,
     with the broker left.
     """
+    redact_logs()
     in_process = broker.health().host is None
     mode, key = broker.mode, f"{broker.mode.value}-{account_hash(broker.account_id)}"
 

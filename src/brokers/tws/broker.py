@@ -328,7 +328,7 @@ class TwsBroker:
         """The order as it leaves: contract qualified, account and reference set."""
         self._check_connected()
         if order.account not in ("", self.account_id):
-            raise InvalidOrderError(f"account {order.account} is not this broker's: leave it empty")
+            raise InvalidOrderError("that account is not this broker's: leave it empty")
         reference = order.order_ref
         if not reference:
             with self._lock:
