@@ -196,10 +196,10 @@ class TwsBroker:
         return self.contract_details(contract).contract
 
     def contract_details(self, contract: Contract) -> ContractDetails:
-        """Name, tick, zone and hours, as TWS says them; asked once for each contract."""
+        """Name, tick, zone and hours, as TWS says them; asked for once, and again when the hours are past."""
         self._check_connected()
         known = self._details.get(contract)
-        if known is None:
+        if known is None or (known.sessions and known.sessions[-1][1] <= self.now()):
             if not contract.symbol.strip() and not contract.con_id:
                 raise UnknownContractError("a contract needs a symbol or a con_id")
             known = self._ask(self._session.contracts.details(contract), self._settings.read_timeout, "the contract")
