@@ -24,7 +24,7 @@ PROBLEM = $(shell \
 RUN    := --backend simulated --replay data/sample --symbols MSFT,AAPL --strategy sma --speed max
 
 .DEFAULT_GOAL := help
-.PHONY: run test check ib_async ibkr-test monitor check-dashboards bench bench-metrics lock clean help
+.PHONY: run test check ib_async ibkr-test monitor check-dashboards bench lock clean help
 
 run: $(VENV)/.runtime .env  ## set up, then trade five recorded days on the simulated exchange
 	@$(BIN)/python live_trader.py $(RUN)
@@ -54,11 +54,9 @@ monitor:  ## is a session watched by Prometheus, and if not, what to change; sta
 check-dashboards:  ## the dashboards against Grafana's own types; needs npm
 	@cd ops/grafana && npm ci --silent --no-audit --no-fund && npm run --silent check
 
-bench: $(VENV)/.dev $(BENCH)/.ready  ## replay 200,000 bars here and in backtrader, in turn
+bench: $(VENV)/.dev $(BENCH)/.ready  ## the quiet bar, then 200,000 bars here and in backtrader, in turn
+	@$(BIN)/python benchmarks/advance.py
 	@$(BIN)/python benchmarks/replay.py
-
-bench-metrics: $(VENV)/.dev  ## what counting and a scrape cost a session
-	@$(BIN)/python benchmarks/metrics.py
 
 lock:  ## resolve the *.in files anew into locks with hashes
 	$(require_python)

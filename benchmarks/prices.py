@@ -39,6 +39,15 @@ def tape(bars: int = BARS, seed: int = 1) -> dict[str, np.ndarray]:
     return arrays
 
 
+def turning(bars: int, first: float, turn: float, last: float) -> dict[str, np.ndarray]:
+    """The same arrays for prices (dollars) that go from `first` to `turn` in a hundred bars, and then to `last`."""
+    points = np.round(np.interp(np.arange(bars + 1), [0, 100, bars], [first, turn, last]), 2)
+    open_, close = points[:-1], points[1:]
+    prices = (open_, np.maximum(open_, close), np.minimum(open_, close), close, np.full(bars, 1000.0))
+    arrays = {"start": _FIRST + MINUTE * np.arange(bars, dtype=np.int64)}
+    return arrays | {f"{symbol}.{name}": each for symbol in SYMBOLS for name, each in zip(COLUMNS, prices, strict=True)}
+
+
 if __name__ == "__main__":
     file = Path(sys.argv[1])
     file.parent.mkdir(parents=True, exist_ok=True)
