@@ -29,10 +29,9 @@ class Action(StrEnum):
     BUY = "BUY"
     SELL = "SELL"
 
-    @property
-    def sign(self) -> int:
-        """+1 for a buy, -1 for a sell."""
-        return 1 if self is Action.BUY else -1
+    def __init__(self, side: str) -> None:
+        #: +1 for a buy, -1 for a sell.
+        self.sign = 1 if side == "BUY" else -1
 
     @property
     def opposite(self) -> "Action":
@@ -49,19 +48,11 @@ class OrderType(StrEnum):
     STOP_LIMIT = "STP LMT"
     IF_TOUCHED = "MIT"
 
-    @property
-    def has_limit(self) -> bool:
-        """Whether the type carries a limit price."""
-        return self in _WITH_LIMIT
-
-    @property
-    def has_stop(self) -> bool:
-        """Whether the type carries a stop (trigger) price; a market-if-touched order's is one too."""
-        return self in _WITH_STOP
-
-
-_WITH_LIMIT: Final = frozenset({OrderType.LIMIT, OrderType.STOP_LIMIT})
-_WITH_STOP: Final = frozenset({OrderType.STOP, OrderType.STOP_LIMIT, OrderType.IF_TOUCHED})
+    def __init__(self, code: str) -> None:
+        #: Whether the type carries a limit price.
+        self.has_limit = "LMT" in code
+        #: Whether the type carries a stop (trigger) price; a market-if-touched order's is one too.
+        self.has_stop = "STP" in code or code == "MIT"
 
 
 class TimeInForce(StrEnum):
@@ -85,13 +76,9 @@ class OrderStatus(StrEnum):
     FILLED = "Filled"
     INACTIVE = "Inactive"
 
-    @property
-    def is_done(self) -> bool:
-        """Whether nothing more is to be expected. Libraries differ on `Inactive`; we count it as done (decision D6)."""
-        return self in _DONE
-
-
-_DONE: Final = frozenset({OrderStatus.FILLED, OrderStatus.CANCELLED, OrderStatus.API_CANCELLED, OrderStatus.INACTIVE})
+    def __init__(self, status: str) -> None:
+        #: Whether nothing more is to be expected. Libraries differ on `Inactive`; we count it as done (decision D6).
+        self.is_done = status in {"Filled", "Cancelled", "ApiCancelled", "Inactive"}
 
 
 class Origin(StrEnum):

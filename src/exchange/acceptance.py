@@ -5,7 +5,7 @@ all working buys and all working sells trading, at the larger of the mark and th
 group count once. Orders that only reduce a position always pass.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from typing import Final
 
@@ -56,17 +56,20 @@ def shares_at_work(orders: Iterable[Working]) -> tuple[int, int]:
     return totals[True], totals[False]
 
 
+def only_reduces(account: Account, order: Working, at_work: Sequence[Working]) -> bool:
+    """Whether the order, with those of its contract and side that work already, only takes from a position."""
+    holding = account.holdings.get(order.con_id)
+    if holding is None or holding.quantity * order.sign >= 0:
+        return False
+    same_way = [w.remaining for w in at_work if w.sign == order.sign and w.group is None]
+    return order.quantity + sum(same_way) <= abs(holding.quantity)
+
+
 def margin_rejection(
     account: Account, order: Working, at_work: dict[int, list[Working]], mark: Mark, commission: Decimal
 ) -> Rejection | None:
     """Why the account cannot carry the order with all that works already (`at_work`, by con_id); None when it can."""
     con_id = order.con_id
-    holding = account.holdings.get(con_id)
-    held = holding.quantity if holding else 0
-    if held * order.sign < 0:
-        same_way = [w.remaining for w in at_work.get(con_id, ()) if w.sign == order.sign and w.group is None]
-        if order.quantity + sum(same_way) <= abs(held):
-            return None
     price = _price(order, mark)
     if price is None:
         return None

@@ -68,7 +68,8 @@ class Admission:
     def _of_terms(self, order: Working, book: Book) -> Rejection | None:
         tick = book.tick_at(order.limit or order.stop)
         covered = self.shortable or order.is_buy or self._is_covered(order)
-        return acceptance.rejection(order, tick, book.mark(), covered=covered)
+        price = book.mark() if order.limit is not None else None
+        return acceptance.rejection(order, tick, price, covered=covered)
 
     def _is_covered(self, order: Working) -> bool:
         """Whether the account holds what this sale, and those that work already, could sell."""
@@ -82,11 +83,13 @@ class Admission:
         return holding is not None and sells <= holding.quantity
 
     def _of_margin(self, order: Working, now: int) -> Rejection | None:
-        price = self.mark(order.con_id) or order.limit or order.stop or 0
-        commission = self.fees.total(order.action, order.quantity, order.quantity * price, now)
         at_work: dict[int, list[Working]] = {}
         for other in self.at_work.values():
             if other.account == order.account and not other.held and other.order_id != order.order_id:
                 at_work.setdefault(other.con_id, []).append(other)
         account = self.ledger.accounts[order.account]
+        if acceptance.only_reduces(account, order, at_work.get(order.con_id, ())):
+            return None
+        price = self.mark(order.con_id) or order.limit or order.stop or 0
+        commission = self.fees.total(order.action, order.quantity, order.quantity * price, now)
         return acceptance.margin_rejection(account, order, at_work, self.mark, commission)

@@ -53,7 +53,8 @@ class FixedCommission:
         """Dollars: per share, at least the minimum, at most the cap."""
         del side, time
         charge = max(self.per_share * shares, self.minimum)
-        return min(charge, self.cap * value / UNITS_PER_DOLLAR)
+        most = self.cap * value  # in units: hardly ever reached, so hardly ever divided
+        return charge if charge * UNITS_PER_DOLLAR <= most else most / UNITS_PER_DOLLAR
 
 
 @dataclass(frozen=True, slots=True)

@@ -339,19 +339,21 @@ class Exchange:
 
     def _advance_slowly(self, now: int, bars: Sequence[Bar]) -> tuple[Event, ...]:
         self._check_time(now)
-        for bar in bars:
-            book = self._books[bar.contract.con_id]
+        floor, books = self._floor, [self._books[bar.contract.con_id] for bar in bars]
+        earliest = now
+        for book, bar in zip(books, bars, strict=True):
             if book.last is not bar:  # else the fast path has let it through, before another bar stopped there
                 _check(bar, book.last)
-        self._floor.reach(max(self._now, min([bar.start for bar in bars], default=now)))
-        for bar in bars:
-            book = self._books[bar.contract.con_id]
+            if bar.start < earliest:
+                earliest = bar.start
+        floor.reach(max(self._now, earliest))
+        for book, bar in zip(books, bars, strict=True):
             if book.quote is None:
-                due = self._floor.arrivals.pop_due(bar.contract.con_id, bar.end - 1)
+                due = floor.arrivals.pop_due(book.contract.con_id, bar.end - 1)
                 if due or book.market or not (book.low_guard < bar.low and bar.high < book.high_guard):
-                    self._floor.matching.walk(book, bar, due)
+                    floor.matching.walk(book, bar, due)
             book.last = bar
-        self._floor.reach(now)
+        floor.reach(now)
         return self._flush(now)
 
     def _check_time(self, now: int) -> None:

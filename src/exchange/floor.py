@@ -367,9 +367,10 @@ class Floor:
 def _enters(order: Working, time: int) -> bool:
     """An order reaches the exchange: it is held no longer."""
     del time
-    if not order.is_done:
-        order.code, order.reason = None, ""
-    return not order.is_done
+    if order.is_done:
+        return False
+    order.code, order.reason = None, ""
+    return True
 
 
 def _closing(contract: Contract, quantity: int) -> Order:

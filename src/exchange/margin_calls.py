@@ -26,10 +26,10 @@ class MarginCalls:
 
     def due(self) -> Iterator[tuple[Account, Holding]]:
         """Set the guards anew; the holdings to liquidate because ExcessLiquidity is below zero."""
-        self.watches = False
+        watched, self.watches = self.watches, False
         for account in self.ledger.accounts.values():
             if not _borrows(account):
-                for con_id in account.holdings:
+                for con_id in account.holdings if watched else ():
                     self.books[con_id].set_margin_guards(account.account_id, -inf, inf)
                 continue
             self.watches = True

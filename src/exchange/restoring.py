@@ -70,7 +70,8 @@ def restored_orders(states: Iterable[OrderState]) -> dict[OrderId, Working]:
     groups: dict[tuple[AccountId, str], OcaGroup] = {}
     for state in known.values():
         order = orders[state.order_id] = Working(state.order, state.order_id, state.time)
-        order.status, order.filled, order.value = state.status, state.filled, state.value
+        order.status = state.status
+        order.traded(state.filled, state.value)
         order.commission, order.seq, order.triggered = state.commission, state.seq, state.triggered
         order.held, order.code, order.reason = state.held, state.code, state.reason
         if state.order.oca_group:

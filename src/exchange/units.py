@@ -6,6 +6,8 @@ from typing import Final
 #: Integer price units in one dollar.
 UNITS_PER_DOLLAR: Final = 10_000
 
+_DOLLARS_PER_UNIT: Final = Decimal("0.0001")
+
 #: The exchange's own arithmetic; the ambient context belongs to the caller's thread.
 CONTEXT: Final = Context(prec=34)
 
@@ -22,4 +24,4 @@ def exact_units(price: Decimal) -> int:
 
 def dollars(amount: int) -> Decimal:
     """Integer units (of a price, or of shares times a price) as dollars."""
-    return Decimal(amount).scaleb(-4, CONTEXT)
+    return CONTEXT.multiply(amount, _DOLLARS_PER_UNIT)

@@ -28,6 +28,7 @@ class Working:
     __slots__ = (
         "account",
         "action",
+        "average_price",
         "children",
         "code",
         "commission",
@@ -64,7 +65,8 @@ class Working:
         self.quantity = int(order.quantity)
         self.filled = 0
         self.value = 0  # shares times price units, over all fills
-        self.commission = Decimal(0)
+        self.average_price = _ZERO  # dollars a share over all fills
+        self.commission = _ZERO
         self.status = OrderStatus.PRE_SUBMITTED
         self.time = now
         self.code: int | None = None
@@ -160,7 +162,9 @@ class Working:
             self.commission,
         )
 
-    @property
-    def average_price(self) -> Decimal:
-        """Dollars a share over all fills; 0 before the first."""
-        return Decimal(self.value) / (self.filled * UNITS_PER_DOLLAR) if self.filled else _ZERO
+    def traded(self, shares: int, value: int) -> None:
+        """Count shares that traded for `value` (shares times price units)."""
+        self.filled += shares
+        self.value += value
+        if self.filled:
+            self.average_price = Decimal(self.value) / (self.filled * UNITS_PER_DOLLAR)

@@ -8,7 +8,6 @@ asyncio is imported by who makes a `LoopThread`: a simulated session needs none.
 import threading
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterator
-from functools import partial
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 
@@ -20,8 +19,8 @@ _STOP_SECONDS: Final = 5.0
 
 #: Brings the source up to date; returns real seconds until it has more, None when it never will.
 Pump = Callable[[], float | None]
-#: Hands the reader of a stream one event after the other; None sends it to what is unread and the pump.
-Take = Callable[["EventStream"], Iterator[Event | None]]
+#: Hands the reader of a stream its next event; None sends it to what is unread and the pump.
+Take = Callable[["EventStream"], Event | None]
 
 
 class EventStream:
@@ -38,7 +37,7 @@ class EventStream:
         self._waiting = False
         self._closed = False
         self.ended = False
-        self._take: Callable[[], Event | None] | None = partial(next, take(self), None) if take is not None else None
+        self._take = take
 
     def publish(self, event: Event) -> None:
         """Append an event; called by the source, from any thread."""
@@ -62,7 +61,7 @@ class EventStream:
             if queue:
                 item: Event | int = queue.popleft()
                 return self._newest(item) if isinstance(item, int) else item
-            if take is not None and (event := take()) is not None:
+            if take is not None and (event := take(self)) is not None:
                 return event
             wait = None if queue else self._pump()
             if queue:

@@ -11,6 +11,7 @@ from itertools import chain, pairwise, repeat
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from src.domain.errors import NoMarketDataError, UnknownContractError
+from src.domain.events import BarClosed
 from src.domain.market import Bar, Contract, Quote, Source
 from src.exchange.prices import Instant
 from src.exchange.sessions import Sessions
@@ -19,7 +20,7 @@ from src.runtime.files import BarColumns, Recording
 if TYPE_CHECKING:
     from src.runtime.tables import Floats, Ints
 
-_CHUNK: Final = 256  # instants: few enough that their tuples stay in the processor's cache and wake no collector
+_CHUNK: Final = 512  # instants: few enough that their tuples stay in the processor's cache and wake no collector
 _SECOND: Final = 1_000_000_000
 _DAY_SECONDS: Final = 86_400
 _MIDNIGHT: Final = 5 * 3600 * _SECOND  # no US session, extended hours included, spans 05:00 UTC
@@ -51,6 +52,7 @@ class ReplaySource:
         self._bar_offsets = np.append(np.searchsorted(self._bars.time, instants), len(self._bars.time))
         self._quote_offsets = np.append(0, np.searchsorted(self._quotes.time, instants))
         self._instants = instants
+        self._bars_each = _even(self._bar_offsets)
 
     @property
     def contracts(self) -> Sequence[Contract]:
@@ -69,6 +71,13 @@ class ReplaySource:
     def instants(self) -> Iterator[Instant]:
         """Every instant, made a chunk at a time; no line of Python runs for each."""
         return chain.from_iterable(self._chunks())
+
+    def closes(self) -> Iterator[BarClosed] | None:
+        """The bars of every instant in the same way; None where quotes were recorded."""
+        if len(self._quotes.time):
+            return None
+        chunks = map(self._bars_from, range(0, len(self._instants), _CHUNK))
+        return map(_named, repeat(BarClosed), zip(chain.from_iterable(chunks), strict=True))
 
     def history(self, contract: Contract, size_seconds: int, count: int, end: int) -> list[Bar]:
         """The last `count` bars that ended at or before `end`; longer bars are joined from the file's own.
@@ -100,14 +109,17 @@ class ReplaySource:
         for first in range(0, len(self._instants), _CHUNK):
             last = min(first + _CHUNK, len(self._instants))
             times = self._instants[first:last].tolist()
-            rows, bar_cuts = _cuts(self._bar_offsets[first : last + 1])
-            start, *prices = (column[rows] for column in self._bars.columns)
-            bars = _pieces(_bars(self._bars.owner[rows].tolist(), start, self._bars.time[rows], prices), bar_cuts)
             quotes: Iterator[Sequence[Quote]] = repeat((), last - first)
             if len(self._quotes.time):
                 rows, quote_cuts = _cuts(self._quote_offsets[first : last + 1])
                 quotes = _pieces(self._make_quotes(rows), quote_cuts)
-            yield map(_named, repeat(Instant), zip(times, quotes, bars, strict=True))
+            yield map(_named, repeat(Instant), zip(times, quotes, self._bars_from(first), strict=True))
+
+    def _bars_from(self, first: int) -> Iterator[tuple[Bar, ...]]:
+        """The bars of a chunk's instants, an instant at a time."""
+        rows, cuts = _cuts(self._bar_offsets[first : first + _CHUNK + 1], self._bars_each)
+        start, *prices = (column[rows] for column in self._bars.columns)
+        return _pieces(_bars(self._bars.owner[rows].tolist(), start, self._bars.time[rows], prices), cuts)
 
     def _make_quotes(self, rows: slice) -> Iterator[Quote]:
         _, *fields = (column[rows].tolist() for column in self._quotes.columns)
@@ -138,18 +150,22 @@ def _bars(
     return map(_named, repeat(Bar), zip(owners, start.tolist(), end.tolist(), *columns, strict=False))
 
 
-def _cuts(offsets: "Ints") -> "tuple[slice, int | list[int]]":
+def _even(offsets: "Ints") -> int:
+    """The length of the pieces between offsets where all are as long, as on one grid; else 0."""
+    length = int(offsets[1] - offsets[0]) if len(offsets) > 1 else 0
+    return length if (offsets[1:] - offsets[:-1] == length).all() else 0
+
+
+def _cuts(offsets: "Ints", each: int = 0) -> "tuple[slice, int | list[int]]":
     """The rows between the first offset and the last, and their cuts: one length where all pieces are as long."""
-    length = int(offsets[1] - offsets[0])
-    even = length and bool((offsets[1:] - offsets[:-1] == length).all())
-    return slice(int(offsets[0]), int(offsets[-1])), length if even else (offsets - offsets[0]).tolist()
+    return slice(int(offsets[0]), int(offsets[-1])), each or _even(offsets) or (offsets - offsets[0]).tolist()
 
 
-def _pieces(items: Iterator[_Item], cuts: int | list[int]) -> Iterator[Sequence[_Item]]:
+def _pieces(items: Iterator[_Item], cuts: int | list[int]) -> Iterator[tuple[_Item, ...]]:
     """`items` in pieces; on one grid, where all are as long, without a step of Python for each."""
     if isinstance(cuts, int):
         return zip(*[items] * cuts, strict=True)
-    listed = list(items)
+    listed = tuple(items)
     return (listed[first:last] for first, last in pairwise(cuts))
 
 

@@ -22,7 +22,7 @@ from src.exchange.state import ExchangeState
 from src.exchange.units import UNITS_PER_DOLLAR
 from src.runtime.bridge import EventStream
 from src.runtime.clock import Clock, ReplayClock
-from src.runtime.listeners import Listener, account_of, aggregators, bar_closed
+from src.runtime.listeners import Listener, account_of, aggregators
 
 #: Makes a price source from a moment on that has a further contract beside those it had.
 Grow = Callable[[Contract, int], PriceSource]
@@ -48,12 +48,12 @@ class Venue:
     ) -> None:
         self.exchange = exchange
         self._source, self._clock, self._fill_model, self._grow = source, clock, fill_model, grow
-        self._instants = source.instants()
-        self._ahead: Instant | None = None  # the next instant, when a clocked market has asked for its time
+        self._begin_instants()
         #: A replay at full speed goes on only when it is pumped.
         self.waits_for_reader = isinstance(clock, ReplayClock)
         self._priced = frozenset(each.con_id for each in source.contracts)
         self.lock = threading.RLock()
+        self._acquire, self._release = self.lock.acquire, self.lock.release
         self._listeners: tuple[Listener, ...] = ()
         self._followers: tuple[_Follower, ...] = ()
         self._only_reader: EventStream | None = None  # who follows all of it, when nobody else listens
@@ -62,6 +62,17 @@ class Venue:
 
         for contract in source.contracts:
             self._remember_close(contract)
+
+    def _begin_instants(self) -> None:
+        self._ahead: Instant | None = None  # the next instant, when a clocked market has asked for its time
+        closes = self._source.closes()
+        #: The same instants, as far as they are bars alone: what one of the two has given, the other gives no more.
+        self._closes: Iterator[BarClosed] = closes if closes is not None else iter(())
+        self._instants = (
+            self._source.instants()
+            if closes is None
+            else (Instant(closed.bars[0].end, (), closed.bars) for closed in closes)
+        )
 
     def _remember_close(self, contract: Contract) -> None:
         """Let the exchange value a contract at its last close until it trades: margin needs a price on a closed day."""
@@ -138,34 +149,31 @@ class Venue:
             arrival = self.exchange.next_arrival
             return wait if arrival is None else min(wait, max(self._clock.seconds_until(arrival), 0.001))
 
-    def _take(self, stream: EventStream) -> Iterator[Event | None]:
-        """Step a replay for the one reader who follows all of it, and hand the instants over without a queue.
+    def _take(self, stream: EventStream) -> Event | None:
+        """Step a replay of bars alone for the one reader who follows all of it, and hand them over without a queue.
 
-        None sends the reader to its queue and to `pump`. It is a generator with bound methods because a replay comes by
-        for every instant: its variables live on from one to the next, and it takes the lock at half the cost of `with`.
+        None sends the reader to its queue and to `pump`. A replay comes by for every instant: it takes the lock at half
+        the cost of `with`.
         """
-        acquire, release, advance, unread = self.lock.acquire, self.lock.release, self.exchange.advance, stream.unread
-        while True:
-            closed: BarClosed | None = None
-            acquire()
-            try:
-                if stream is self._only_reader and (instant := next(self._instants, None)) is not None:
-                    time, bars = instant[0], instant[2]
-                    if instant[1] or time < self._time:
-                        self._process(instant)
-                    else:  # the same, of bars alone
-                        events = advance(time, bars)
-                        self._time = time
-                        if events:
-                            self._publish(events)
-                    if bars:
-                        closed = bar_closed((bars,))
-                        if unread:  # what has just happened comes first
-                            unread.append(closed)
-                            closed = None
-            finally:
-                release()
-            yield closed
+        acquire, release = self._acquire, self._release
+        acquire()
+        try:
+            if stream is not self._only_reader or (closed := next(self._closes, None)) is None:
+                return None
+            bars = closed[0]
+            time = bars[0][2]
+            if time < self._time:  # a command, or an arrival, has come in between
+                time = self._time
+            events = self.exchange.advance(time, bars)
+            self._time = time
+            if events:
+                self._publish(events)
+            if not stream.unread:
+                return closed
+            stream.unread.append(closed)  # what has just happened comes first
+            return None
+        finally:
+            release()
 
     def catch_up(self) -> None:
         """Bring a clocked market up to now. A replay at full speed stands still until its reader asks for events.
@@ -252,12 +260,12 @@ class Venue:
             if contract is not None:
                 self.want(contract)
             self.catch_up()
-            now = self._stamp()
-            return self._publish(give(now))
+            return self._publish(give(self._stamp()))
 
     def _stamp(self) -> int:
         """The moment of a command; what fell due by then is published before it, so that its own events come first."""
-        self._let_time_pass()
+        if not self.waits_for_reader:
+            self._let_time_pass()
         return self._time
 
     def save(self) -> ExchangeState:
@@ -280,14 +288,14 @@ class Venue:
     def want(self, contract: Contract) -> None:
         """Have prices of a listed contract from now on; NoMarketDataError when there can be none."""
         self._clock.begin()
+        if contract.con_id in self._priced:
+            return
         with self.lock:
-            if contract.con_id in self._priced:
-                return
             if self._grow is None:
                 have = ", ".join(each.symbol for each in self._source.contracts)
                 raise NoMarketDataError(f"no prices of {contract.symbol} in this replay: it has {have}")
             self._source = self._grow(contract, self._time + 1)
-            self._instants, self._ahead = self._source.instants(), None
+            self._begin_instants()
             self._priced = frozenset(each.con_id for each in self._source.contracts)
             self._remember_close(contract)
 

@@ -16,7 +16,7 @@ MISTAKES: Final = (Exception, SystemExit)
 
 def checked_orders(answer: object, symbols: Container[str]) -> tuple[Order, ...]:
     """What `on_bar` returned, once it is orders for `symbols`. It is read once, since it may be a generator."""
-    orders = tuple(answer) if isinstance(answer, Iterable) else (answer,)
+    orders = tuple(answer) if isinstance(answer, (tuple, Iterable)) else (answer,)
     for order in orders:
         if type(order) is not Order or order.contract.symbol not in symbols:
             raise InvalidOrderError(f"on_bar() must return orders for the session's contracts, not {order!r}")

@@ -103,14 +103,8 @@ class Observer:
         """The session is over, and what it leaves is in order as far as it could be."""
 
 
-class Observers(Observer):
-    """Several as one. Falsy when there is none, so that a session nobody watches does not even ask."""
-
-    def __init__(self, observers: Sequence[Observer] = ()) -> None:
-        self._observers = list(observers)
-
-    def __bool__(self) -> bool:
-        return bool(self._observers)
+class Observers(list[Observer], Observer):
+    """Several as one: a list, so that a session nobody watches asks at no cost whether anybody does."""
 
     def began(self, session: Watched, equity: float) -> None:  # noqa: D102  # see Observer, here and below
         self._tell(lambda observer: observer.began(session, equity))
@@ -146,9 +140,9 @@ class Observers(Observer):
         self._tell(lambda observer: observer.ended(failure))
 
     def _tell(self, what: Callable[[Observer], None]) -> None:
-        for observer in tuple(self._observers):
+        for observer in tuple(self):
             try:
                 what(observer)
             except Exception:  # noqa: BLE001  # whatever it is, it is the watcher's, not the session's
-                self._observers.remove(observer)
+                self.remove(observer)
                 _log.exception("%s failed and watches no longer; the session goes on", type(observer).__name__)

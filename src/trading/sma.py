@@ -35,18 +35,19 @@ def _differences(fast: int, slow: int, closes: list[float]) -> Generator[float, 
     `closes` is the ring of the last `slow` ones. (Local variables cost half of what an object's would.)
     """
     guard = 10.0**-_DECIMALS + 8 * slow * float_info.epsilon * _HIGHEST_CLOSE
-    per_fast, per_slow = 1 / fast, 1 / slow
+    below, per_fast, per_slow = -guard, 1 / fast, 1 / slow
+    places = [(index, (index - fast) % slow) for index in range(slow)]  # of the close that leaves each average
     for index in range(slow):
         closes[index] = yield 0.0
     while True:
         running = fsum(closes[-fast:]) / fast - fsum(closes) / slow
-        for index in range(slow):
-            if running > guard or running < -guard:
+        for index, leaving in places:
+            if running > guard or running < below:
                 close = yield running
             else:
-                newest = closes[index - fast : index] if index >= fast else closes[index - fast :] + closes[:index]
+                newest = closes[leaving:index] if leaving < index else closes[leaving:] + closes[:index]
                 close = yield difference(newest, closes)
-            running += (close - closes[index - fast]) * per_fast - (close - closes[index]) * per_slow
+            running += (close - closes[leaving]) * per_fast - (close - closes[index]) * per_slow
             closes[index] = close
 
 

@@ -258,19 +258,6 @@ async def test_accepted_and_silent(stage: Stage) -> None:
     assert (await Frames.started(stage)).version == 178
 
 
-async def test_a_server_that_is_too_old_or_says_nothing(stage: Stage) -> None:
-    stage.gateway.play(
-        "- {on: serverHello, action: change, set: {serverVersion: 99}, count: 1}\n"
-        "- {on: serverHello, action: drop, count: 1}\n- {on: serverHello, action: reset, count: 1}"
-    )
-    assert (await Frames.connect(stage)).version == 99
-    with pytest.raises(TimeoutError):
-        await asyncio.wait_for(Frames.connect(stage), 0.1)
-    with pytest.raises(ConnectionResetError):
-        await Frames.connect(stage)
-    assert (await Frames.started(stage)).version == 178
-
-
 async def test_nobody_accepts_the_connection_on_the_screen(stage: Stage) -> None:
     stage.gateway.play("- {on: startApi, action: drop}")
     with pytest.raises(TimeoutError):
@@ -294,19 +281,6 @@ async def test_a_hang_ends_and_what_waited_follows(stage: Stage) -> None:
     client.send(PlaceOrder(1, NVDA, order()), ReqIds())
     await client.until(NextValidId)
     assert shortened(client) == [*FILLED[:2], *FILLED[3:]]  # what it hung on is gone
-
-
-async def test_a_hang_for_good_keeps_the_socket_and_says_nothing_more(stage: Stage) -> None:
-    client, other = await Frames.started(stage), await Frames.started(stage, 2)
-    client.send(ReqMktData(5, NVDA))
-    await after(stage, client)
-    stage.gateway.play("- {on: newOrder, client: 1, action: hang}")
-    client.send(PlaceOrder(1, NVDA, order()))
-    with pytest.raises(TimeoutError):
-        await asyncio.wait_for(client.payload(), 0.1)
-    assert await after(stage, other, PlaceOrder(1, NVDA, order()), seconds=5) == FILLED
-    with pytest.raises(TimeoutError):
-        await asyncio.wait_for(client.payload(), 0.1)
 
 
 async def test_a_restart_keeps_the_orders(stage: Stage) -> None:

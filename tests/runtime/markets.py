@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from math import nan
 
+from src.domain.events import BarClosed
 from src.domain.market import Bar, Contract, Quote, Source
 from src.domain.orders import AccountId, Action, Order, OrderType
 from src.exchange.commission import NoFees
@@ -39,6 +40,11 @@ class Written:
 
     def instants(self) -> Iterator[Instant]:
         return iter(self._instants)
+
+    def closes(self) -> Iterator[BarClosed] | None:
+        if any(instant.quotes or not instant.bars for instant in self._instants):
+            return None
+        return iter([BarClosed(tuple(instant.bars)) for instant in self._instants])
 
     def history(self, contract: Contract, size_seconds: int, count: int, end: int) -> list[Bar]:
         bars = [bar for instant in self._instants for bar in instant.bars if bar.contract == contract]

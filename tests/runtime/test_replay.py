@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from src.domain.errors import NoMarketDataError, UnknownContractError
+from src.domain.events import BarClosed
 from src.domain.market import Bar, Contract, Quote, Source
 from src.exchange.prices import Instant, PriceSource
 from src.runtime.calendars import nyse_sessions
@@ -74,6 +75,18 @@ def test_bars_that_end_together_come_together_in_the_order_of_the_symbols(tmp_pa
     ]  # fmt: skip
     assert instants[0].bars[0] == Bar(Contract("MSFT"), START, START + MINUTE, 100, 102, 99, 101, 10)
     assert all(instant.quotes == () for instant in instants)
+
+
+def test_bars_alone_are_those_of_the_instants_and_no_source_of_quotes_has_them(tmp_path: Path) -> None:
+    """The grid breaks in the middle, far beyond one chunk: pieces of one length and of many."""
+    minute_file(tmp_path, "MSFT", range(1400))
+    minute_file(tmp_path, "AAPL", [*range(700), *range(701, 1400)])
+    prices = replay(tmp_path)
+    closes = prices.closes()
+    assert closes is not None
+    assert list(closes) == [BarClosed(tuple(instant.bars)) for instant in walk(prices)]
+    rows = [f"{START},10,10,10,10,100,11,11,11,11,100"]
+    assert replay(write(tmp_path / "quoted", "MSFT.csv", QUOTES, rows)).closes() is None
 
 
 minutes = st.lists(st.integers(0, 900), min_size=2, max_size=400, unique=True).map(lambda m: sorted({*m, 901, 902}))

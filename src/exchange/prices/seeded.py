@@ -81,6 +81,9 @@ class SeededSource:
         """Every instant, as long as asked. Beyond the session table: ConfigurationError."""
         return chain.from_iterable(self._chunks())
 
+    def closes(self) -> None:
+        """None: there are quotes."""
+
     def history(self, contract: Contract, size_seconds: int, count: int, end: int) -> list[Bar]:
         """The last `count` bars that ended at or before `end`, from the same path, as far as the sessions reach."""
         listing = next((known for known in self._listings if known.symbol == contract.symbol), None)

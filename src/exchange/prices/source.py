@@ -6,6 +6,7 @@ Whoever pulls (the Venue) feeds `quotes` to the exchange first, each at its own 
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple, Protocol
 
+from src.domain.events import BarClosed
 from src.domain.market import Bar, Contract, Quote
 
 
@@ -39,6 +40,10 @@ class PriceSource(Protocol):
 
     def instants(self) -> Iterator[Instant]:
         """Every instant from the source's beginning, in time order; each call begins anew."""
+        ...
+
+    def closes(self) -> Iterator[BarClosed] | None:
+        """The bars of every instant, where there is never anything but bars; else None."""
         ...
 
     def history(self, contract: Contract, size_seconds: int, count: int, end: int) -> list[Bar]:

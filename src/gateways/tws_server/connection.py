@@ -55,10 +55,6 @@ class Host(Protocol):
         """A socket was accepted."""
         ...
 
-    def greeting(self, connection: "Connection", hello: ServerHello) -> ServerHello | None:
-        """What is said first, None for nothing."""
-        ...
-
     def start_client(self, connection: "Connection", message: StartApi) -> None:
         """The client has said who it is."""
         ...
@@ -165,15 +161,11 @@ class Connection(asyncio.Protocol):
             self._loop.call_later(_LAST_WORDS_SECONDS, self.close)
 
     def hang(self, seconds: float | None) -> None:
-        """Neither read nor write for `seconds`: what comes and goes meanwhile waits. None: for good."""
-        if seconds is None:
-            self._is_finished = True
-            self._ready.clear()
-            self._later.clear()
-            return
+        """Neither read nor write for `seconds`, None for good. What comes and goes meanwhile waits."""
         if self._unread is None:
             self._unread = bytearray()
-        self._loop.call_later(seconds, self._revive)
+        if seconds is not None:
+            self._loop.call_later(seconds, self._revive)
 
     def _revive(self) -> None:
         waited, self._unread = self._unread, None
@@ -211,9 +203,7 @@ class Connection(asyncio.Protocol):
         if version is None:
             raise WireError("greeting", "versions", f"{asked.oldest} to {asked.newest} are not spoken here")
         self.server_version = version
-        hello = self._host.greeting(self, ServerHello(version, greeting_time(self._host.now())))
-        if hello is not None:
-            self._write(frame(encode_server_hello(hello)))
+        self._write(frame(encode_server_hello(ServerHello(version, greeting_time(self._host.now())))))
 
     def _end(self, error: WireError) -> None:
         """What came cannot be TWS's protocol: nothing after it can be read."""

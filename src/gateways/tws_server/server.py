@@ -31,7 +31,6 @@ from src.gateways.tws_codec import (
     ReqOpenOrders,
     ReqPositions,
     Request,
-    ServerHello,
     SetServerLogLevel,
     StartApi,
     UnsupportedRequest,
@@ -229,10 +228,6 @@ class Server:
         self._connections.add(connection)
         if self.faults.is_played:
             self.faults.meets(connection)
-
-    def greeting(self, connection: Connection, hello: ServerHello) -> ServerHello | None:
-        """What a client is told first."""
-        return self.faults.greeting(connection, hello) if self.faults.is_played else hello
 
     def start_client(self, connection: Connection, message: StartApi) -> None:
         """A client has said who it is."""
