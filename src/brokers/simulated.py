@@ -287,7 +287,7 @@ class SimulatedBroker:
         if contract.con_id in self._details and order.account == self._account:
             return order
         if order.account not in ("", self._account):
-            raise InvalidOrderError(f"account {order.account} is not this broker's: leave it empty")
+            raise InvalidOrderError("that account is not this broker's: leave it empty")
         return replace(order, contract=self.qualify(contract), account=self._account)
 
     def _known(self, order_id: OrderId) -> Trade:

@@ -29,6 +29,7 @@ _log: Final = logging.getLogger(__name__)
 _ZERO: Final = Decimal(0)
 #: Real seconds: between two looks at the switch and the account, at what is not settled, at the positions.
 LOOK_SECONDS: Final = 0.25
+HEAR_SECONDS: Final = 0.05
 SETTLE_SECONDS: Final = 2.0
 POSITIONS_SECONDS: Final = 30.0
 #: After so long with an unknown outcome a person is called.
@@ -98,14 +99,11 @@ class Watch:
             self._stream = None
 
     def _round(self) -> None:
-        """One round of the thread."""
-        stream = self._stream
+        """One round of the thread. It is not woken by events: who waits for an order's answer goes first."""
+        if self._ticker is not None:
+            self._ticker.pause(HEAR_SECONDS)
         try:
-            event = None if stream is None else stream.next(LOOK_SECONDS)
-            if event is not None:
-                self._hear(event)
-            elif (stream is None or stream.ended) and self._ticker is not None:
-                self._ticker.pause(LOOK_SECONDS)
+            self._hear_all()
             self.look()
         except BrokerError as error:
             self._complain(error)
@@ -116,8 +114,6 @@ class Watch:
         if not isinstance(error, NotConnectedError) and not self._quiet:
             _log.warning("the account cannot be watched at present: %s", error)
         self._quiet = True
-        if self._ticker is not None:
-            self._ticker.pause(LOOK_SECONDS)
 
     def _find_out_of_the_past(self, left: Sequence[IntentRecord]) -> None:
         """Settle what an earlier session left open; where the lists cannot be had, it blocks until they can."""
