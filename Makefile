@@ -58,6 +58,9 @@ bench: $(VENV)/.dev $(BENCH)/.ready  ## the quiet bar, then 200,000 bars here an
 	@$(BIN)/python benchmarks/advance.py
 	@$(BIN)/python benchmarks/replay.py
 
+bench-wire: $(VENV)/.dev  ## TWS backend and paper gateway beside ib_insync, an echo server, asyncio
+	@$(BIN)/python -W ignore -m benchmarks.wire
+
 lock:  ## resolve the *.in files anew into locks with hashes
 	$(require_python)
 	@echo "Resolving the locks with uv ..."

@@ -1,0 +1,266 @@
+"""Measure the TWS backend and the paper gateway, each beside its peer or its floor in the same run. `make bench-wire`.
+
+Every figure is a ratio of medians, both sides taken in turn, client and server on one core; what needs no other thread
+is measured in processor time. Exits 1 when a goal is missed.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from statistics import median
+from time import perf_counter, thread_time
+
+from benchmarks.wire_servers import ACCOUNTS
+from src.brokers.tws.broker import TwsBroker
+from src.gateways.tws_codec import (
+    ClientHello,
+    ErrorMessage,
+    FrameReader,
+    OpenOrder,
+    OrderStatusMessage,
+    PlaceOrder,
+    StartApi,
+    WireContract,
+    WireOrder,
+    decode_reply,
+    encode_client_hello,
+    encode_request,
+    frame,
+)
+from src.runtime.bridge import LoopThread
+from src.settings import Settings
+
+ROOT = Path(__file__).resolve().parent.parent
+VERSION = 178
+ROUNDS = 5
+
+
+@dataclass(frozen=True)
+class Figure:
+    """What was measured, against what is wanted; `at_most` says on which side of the goal is good."""
+
+    name: str
+    value: float
+    goal: float
+    unit: str = "x"
+    at_most: bool = True
+
+    @property
+    def is_reached(self) -> bool:
+        """Whether the goal is."""
+        return self.value <= self.goal if self.at_most else self.value >= self.goal
+
+    def __str__(self) -> str:
+        sign, verdict = "<=" if self.at_most else ">=", "ok" if self.is_reached else "MISSED"
+        return f"{self.name:<58}{self.value:>12,.2f} {self.unit:<9}{sign} {self.goal:<10,g}{verdict}"
+
+
+@contextmanager
+def server(*what: str) -> Iterator[int]:
+    """A server in a process of its own; its port."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "benchmarks.wire_servers", *what], cwd=ROOT, stdout=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            assert process.stdout is not None  # noqa: S101  # for the type
+            yield int(process.stdout.readline())
+        finally:
+            process.kill()
+
+
+def orders(side: str, port: int, count: int) -> list[float]:
+    """One client's acknowledgement times, seconds."""
+    command = [sys.executable, "-m", "benchmarks.wire_clients", side, str(port), str(count)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    if done.returncode:
+        sys.exit(f"{side} failed:\n{done.stderr}")
+    return [float(each) for each in json.loads(done.stdout)]
+
+
+def acknowledgements(count: int) -> Iterator[Figure]:
+    """`place_order` beside ib_insync; and the tail of many."""
+    with server("gateway", "1") as port:
+        ratios = []
+        for _ in range(ROUNDS):
+            theirs = median(orders("library", port, count // 20))
+            ratios.append(median(orders("ours", port, count // 20)) / theirs)
+        yield Figure("place_order to ack / ib_insync in its own loop", median(ratios), 1.15)
+        found = sorted(orders("ours", port, count))
+        yield Figure(f"place_order to ack, p99.9 / p50 of {count}", found[count * 999 // 1000] / median(found), 3)
+
+
+# --- the gateway ----------------------------------------------------------------------------------------------------
+
+
+class Wire:
+    """A blocking client of plain frames."""
+
+    def __init__(self, port: int) -> None:
+        self.socket = socket.create_connection(("127.0.0.1", port))
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.frames = FrameReader()
+
+    def greet(self) -> None:
+        """As client 1."""
+        self.socket.sendall(encode_client_hello(ClientHello(100, VERSION)))
+        next(iter(self.payloads()))
+        self.socket.sendall(frame(encode_request(StartApi(1), VERSION)))
+        self.wait_for(lambda message: isinstance(message, ErrorMessage) and message.error_code == 2158)  # the last one
+
+    def payloads(self) -> list[bytes]:
+        """What has come."""
+        return list(self.frames.feed(self.socket.recv(65_536)))
+
+    def wait_for(self, is_it: Callable[[object], bool]) -> None:
+        """Read up to a message."""
+        while not any(is_it(decode_reply(payload, VERSION)) for payload in self.payloads()):
+            pass
+
+
+def resting(order_id: int, account: int) -> bytes:
+    """A limit order far below the market, encoded."""
+    contract = WireContract(symbol="NVDA", sec_type="STK", exchange="SMART", currency="USD")
+    order = WireOrder("BUY", Decimal(1), "LMT", Decimal("1.50"), tif="DAY", account=ACCOUNTS[account])
+    return frame(encode_request(PlaceOrder(order_id, contract, order), VERSION))
+
+
+def gateway_orders(count: int) -> Iterator[Figure]:
+    """One order at a time beside an echo; then many at once."""
+    with server("gateway", str(len(ACCOUNTS))) as port, server("echo") as echo_port:
+        wire, echo = Wire(port), Wire(echo_port)
+        wire.greet()
+        requests = [resting(number + 1, number // 20) for number in range(count + 1000)]
+        ours, floor = [], []
+        for request in requests[:1000]:
+            started = perf_counter()
+            echo.socket.sendall(request)
+            echo.socket.recv(65_536)
+            floor.append(perf_counter() - started)
+            started = perf_counter()
+            wire.socket.sendall(request)
+            seen = 0
+            while seen < 2:  # one openOrder, one orderStatus
+                seen += len(wire.payloads())
+            ours.append(perf_counter() - started)
+        yield Figure("gateway, order to ack / bare asyncio echo", median(ours) / median(floor), 2)
+        data, sent, seen = b"".join(requests[1000:]), 0, 0
+        kinds: list[bytes] = []
+        wire.socket.setblocking(False)  # noqa: FBT003  # the socket's own word
+        started = perf_counter()
+        while seen < 2 * count:
+            if sent < len(data):
+                with suppress(BlockingIOError):
+                    sent += wire.socket.send(data[sent : sent + 65_536])
+            try:
+                found = wire.payloads()
+            except BlockingIOError:
+                continue
+            seen += len(found)
+            kinds += found[:1]
+        seconds = perf_counter() - started
+        if not {type(decode_reply(each, VERSION)) for each in kinds} <= {OpenOrder, OrderStatusMessage}:
+            sys.exit("the gateway refused some of the orders: nothing was measured")
+        yield Figure("gateway, resting limit orders pipelined", count / seconds, 10_000, "orders/s", at_most=False)
+
+
+# --- within a process -----------------------------------------------------------------------------------------------
+
+
+async def _nothing() -> None:
+    pass
+
+
+def bridge() -> Iterator[Figure]:
+    """A call into the loop's thread beside the standard library's."""
+    thread = LoopThread("bench")
+
+    def floor() -> None:
+        asyncio.run_coroutine_threadsafe(_nothing(), thread.loop).result()
+
+    yield Figure("bridge call / run_coroutine_threadsafe", ratio(lambda: thread.call(_nothing()), floor, 2000), 1.15)
+    thread.stop()
+
+
+def ratio(ours: Callable[[], None], theirs: Callable[[], None], count: int) -> float:
+    """The median of one over that of the other, call by call in turn."""
+    times: tuple[list[float], list[float]] = ([], [])
+    for _ in range(count):
+        for call, found in ((ours, times[0]), (theirs, times[1])):
+            started = perf_counter()
+            call()
+            found.append(perf_counter() - started)
+    return median(times[0]) / median(times[1])
+
+
+def connecting() -> Iterator[Figure]:
+    """From `connect()` to synchronised; the library is imported by then. And a price that is known, read."""
+    with server("gateway", "1") as port:
+        broker = TwsBroker(Settings(state_dir=Path()), "127.0.0.1", port, client_id=1)
+        times = []
+        for _ in range(21):
+            started = perf_counter()
+            broker.connect()
+            times.append(perf_counter() - started)
+            broker.disconnect()
+        yield Figure("connect to ready over loopback", median(times[1:]) * 1e3, 50, "ms")
+
+
+def reading() -> Iterator[Figure]:
+    """A price the facade knows already, over the gateway."""
+    from src.brokers.ib_gateway import IBGatewayClient
+    from src.settings import load_settings
+
+    state = ROOT / "benchmarks" / "out" / "state"
+    with server("gateway", "1") as port:
+        settings = load_settings(
+            environ={}, backend="tws", host="127.0.0.1", port=port, state_dir=state, metrics_port="off"
+        )
+        with IBGatewayClient(settings=settings) as client:
+            client.get_current_price("NVDA")
+            times = []
+            for _ in range(ROUNDS):
+                started = thread_time()
+                for _ in range(2000):
+                    client.get_current_price("NVDA")
+                times.append((thread_time() - started) / 2000)
+        yield Figure("get_current_price of the facade, known", median(times) * 1e6, 1, "us")
+
+
+def main() -> int:
+    """Measure all, print each."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--orders", type=int, default=10_000, help="orders of the long runs")
+    parser.add_argument("--only", help="the name of one part")
+    arguments = parser.parse_args()
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+    from benchmarks.wire_codec import encoding
+
+    parts: dict[str, Callable[[], Iterator[Figure]]] = {
+        "acks": lambda: acknowledgements(arguments.orders),
+        "gateway": lambda: gateway_orders(arguments.orders),
+        "encoding": encoding,
+        "bridge": bridge,
+        "connect": connecting,
+        "read": reading,
+    }
+    missed = 0
+    for name, part in parts.items():
+        if arguments.only in (None, name):
+            for figure in part():
+                print(figure, flush=True)
+                missed += not figure.is_reached
+    return 1 if missed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
