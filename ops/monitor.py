@@ -152,6 +152,12 @@ def _answers(prometheus: Prometheus) -> bool:
     return True
 
 
+def _has_looked(prometheus: Prometheus) -> bool:
+    """Whether every target has been scraped, or failed to be."""
+    targets = prometheus.targets()
+    return bool(targets) and all(each["health"] != "unknown" for each in targets)
+
+
 def _started(prometheus: Prometheus, data: Path) -> bool:
     """Start a Prometheus that outlives this command, if there is the program; whether it answers."""
     program = shutil.which("prometheus")
@@ -188,14 +194,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not _answers(prometheus) and (wish.no_start or not _started(prometheus, wish.data)):
         sys.stderr.write(_INSTALL.format(address=prometheus.address) + "\n")
         return 1
-    _within(lambda: all(each["health"] != "unknown" for each in prometheus.targets()))
+    _within(lambda: _has_looked(prometheus))
     well, wrong = report(prometheus)
     if wish.panels and not wrong:
+        _within(lambda: not without_data(prometheus))  # a rate needs two scrapes
         missing = without_data(prometheus)
         wrong += [f"no data: {question.place}: {question.expression}" for question in missing]
         if not missing:
             well.append(f"every panel and variable of {len(dashboards())} dashboards has data")
-    print("\n".join(well))
+    if well:
+        print("\n".join(well))
     if wrong:
         sys.stderr.write("\n".join(wrong) + "\n")
     return 1 if wrong else 0
