@@ -1,6 +1,7 @@
 """What every Broker does, stated once for all backends: orders, fills, events, threads."""
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from itertools import pairwise
@@ -21,6 +22,8 @@ WORKING = {OrderStatus.PRE_SUBMITTED, OrderStatus.SUBMITTED}
 def resting(stage: Stage, kind: OrderType) -> Order:
     """A buy that the market does not reach."""
     below, above = stage.price(NVDA, -20), stage.price(NVDA, 20)
+    if kind is OrderType.IF_TOUCHED:
+        return replace(order(BUY, 10), order_type=kind, stop_price=below)
     prices = {
         OrderType.LIMIT: (below, None),
         OrderType.STOP: (None, above),
@@ -29,7 +32,7 @@ def resting(stage: Stage, kind: OrderType) -> Order:
     return order(BUY, 10, *prices[kind])
 
 
-KINDS = [OrderType.LIMIT, OrderType.STOP, OrderType.STOP_LIMIT]
+KINDS = [OrderType.LIMIT, OrderType.STOP, OrderType.STOP_LIMIT, OrderType.IF_TOUCHED]
 
 
 def test_a_market_order_fills_and_its_position_is_there(stage: Stage) -> None:

@@ -1,6 +1,7 @@
 """A scenario's file: what it says, and the error for what it cannot say."""
 
 import math
+import re
 from decimal import Decimal
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 
 from src.domain.errors import ConfigurationError
 from src.gateways.scenario import Action, Rule, read_scenario, scenario_of
+from tests.conftest import ROOT
 
 
 def only(text: str) -> Rule:
@@ -110,6 +112,15 @@ def test_what_it_cannot_say_is_an_error_with_its_line(text: str, words: str) -> 
         scenario_of(text, "storm.yaml")
     assert words in str(caught.value)
     assert str(caught.value).startswith("storm.yaml")
+
+
+def test_every_example_of_the_guide_is_a_scenario() -> None:
+    guide = (ROOT / "docs" / "paper_gateway.md").read_text(encoding="utf-8")
+    rules = [rule for text in guide.split("```yaml\n")[1:] for rule in scenario_of(text.split("```")[0]).rules]
+    rules += [rule for line in re.findall(r'gateway.play\("(.+)"\)', guide) for rule in scenario_of(line).rules]
+    assert len(rules) > 30
+    told = {action for action in Action if f"| `{action}`" in guide or f", `{action}` |" in guide}
+    assert told == set(Action)
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
