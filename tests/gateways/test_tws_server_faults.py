@@ -258,6 +258,19 @@ async def test_accepted_and_silent(stage: Stage) -> None:
     assert (await Frames.started(stage)).version == 178
 
 
+async def test_a_server_that_is_too_old_or_says_nothing(stage: Stage) -> None:
+    stage.gateway.play(
+        "- {on: serverHello, action: change, set: {serverVersion: 99}, count: 1}\n"
+        "- {on: serverHello, action: drop, count: 1}\n- {on: serverHello, action: reset, count: 1}"
+    )
+    assert (await Frames.connect(stage)).version == 99
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(Frames.connect(stage), 0.1)
+    with pytest.raises(ConnectionResetError):
+        await Frames.connect(stage)
+    assert (await Frames.started(stage)).version == 178
+
+
 async def test_nobody_accepts_the_connection_on_the_screen(stage: Stage) -> None:
     stage.gateway.play("- {on: startApi, action: drop}")
     with pytest.raises(TimeoutError):

@@ -16,7 +16,7 @@ from src.domain.orders import OrderType
 from src.gateways.scenario.keys import Keys, unknown
 from src.gateways.scenario.rules import Action, ByHand, Matching, Rule, Scenario, allowed_on
 from src.gateways.scenario.texts import text_of
-from src.gateways.scenario.words import ANSWER_CLASSES, CONNECT, GROUPS, REQUEST_WORDS, class_of, field_names
+from src.gateways.scenario.words import ANSWER_CLASSES, CONNECT, GREETING, GROUPS, REQUEST_WORDS, class_of, field_names
 
 if TYPE_CHECKING:
     from yaml import Node
@@ -28,7 +28,7 @@ _WARNINGS: Final = frozenset(
         Meaning.LINK_LOST, Meaning.LINK_BACK, Meaning.LINK_BACK_DATA_LOST, Meaning.PORT_CHANGED,
     }
 )  # fmt: skip
-_EVERY_WORD: Final = {CONNECT, *GROUPS, *REQUEST_WORDS, *ANSWER_CLASSES}
+_EVERY_WORD: Final = {CONNECT, GREETING, *GROUPS, *REQUEST_WORDS, *ANSWER_CLASSES}
 #: Which actions take which keys beyond those that all take.
 _OWN_KEYS: Final[dict[str, frozenset[Action]]] = {
     "code": frozenset({Action.REFUSE, Action.WARN}),

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from src.domain.orders import Action as Side
 from src.domain.orders import OrderType
-from src.gateways.scenario.words import ANSWER_CLASSES, CONNECT, REQUEST_WORDS, value_at
+from src.gateways.scenario.words import ANSWER_CLASSES, CONNECT, GREETING, REQUEST_WORDS, value_at
 
 
 class Action(StrEnum):
@@ -54,6 +54,8 @@ def allowed_on(name: str) -> frozenset[Action]:
         return _BY_ITSELF
     if name == CONNECT:
         return _ANYWHERE
+    if name == GREETING:
+        return _ANYWHERE | {Action.DROP, Action.CHANGE}
     if name in REQUEST_WORDS:
         return _ON_REQUEST | {Action.PARTIAL} if name in _ORDERS else _ON_REQUEST
     return _ON_EXECUTION if name == "execDetails" else _ON_ANSWER

@@ -6,11 +6,13 @@ from dataclasses import is_dataclass, replace
 from decimal import Decimal
 from typing import Any, Final, get_args, get_type_hints
 
-from src.gateways.tws_codec import REPLIES, REQUESTS, PlaceOrder, Reply, Request, UnsupportedRequest
+from src.gateways.tws_codec import REPLIES, REQUESTS, PlaceOrder, Reply, Request, ServerHello, UnsupportedRequest
 from src.gateways.tws_codec.session import UNSUPPORTED
 
 #: A socket was accepted; nothing has been said yet.
 CONNECT: Final = "connect"
+#: The first words of the server: its version and the time.
+GREETING: Final = "serverHello"
 #: The three things that placeOrder can mean.
 NEW_ORDER, MODIFY_ORDER, WHAT_IF_ORDER = "newOrder", "modifyOrder", "whatIfOrder"
 _PLACED: Final = (NEW_ORDER, MODIFY_ORDER, WHAT_IF_ORDER)
@@ -51,6 +53,7 @@ REQUEST_CLASSES: Final[dict[str, type]] = {
 ANSWER_CLASSES: Final[dict[str, type]] = {
     _api_name(shape.cls, _REPLY_NAMES): shape.cls for shapes in REPLIES.values() for shape in shapes
 }
+_CLASSES: Final[dict[str, type]] = {**REQUEST_CLASSES, **ANSWER_CLASSES, GREETING: ServerHello}
 _NAMES: Final = {cls: name for name, cls in (REQUEST_CLASSES | ANSWER_CLASSES).items()}
 #: One word for several answers, or requests.
 GROUPS: Final[dict[str, frozenset[str]]] = {
@@ -81,7 +84,7 @@ def answer_name(message: Reply) -> str:
 
 def class_of(name: str) -> type | None:
     """The message class behind a name; None for what is not decoded, and for moments."""
-    return PlaceOrder if name in _PLACED else REQUEST_CLASSES.get(name) or ANSWER_CLASSES.get(name)
+    return PlaceOrder if name in _PLACED else _CLASSES.get(name)
 
 
 def field_names(cls: type) -> dict[str, tuple[str, type]]:

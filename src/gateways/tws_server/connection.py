@@ -55,6 +55,10 @@ class Host(Protocol):
         """A socket was accepted."""
         ...
 
+    def greeting(self, connection: "Connection", hello: ServerHello) -> ServerHello | None:
+        """What is said first, None for nothing."""
+        ...
+
     def start_client(self, connection: "Connection", message: StartApi) -> None:
         """The client has said who it is."""
         ...
@@ -203,7 +207,9 @@ class Connection(asyncio.Protocol):
         if version is None:
             raise WireError("greeting", "versions", f"{asked.oldest} to {asked.newest} are not spoken here")
         self.server_version = version
-        self._write(frame(encode_server_hello(ServerHello(version, greeting_time(self._host.now())))))
+        hello = self._host.greeting(self, ServerHello(version, greeting_time(self._host.now())))
+        if hello is not None:
+            self._write(frame(encode_server_hello(hello)))
 
     def _end(self, error: WireError) -> None:
         """What came cannot be TWS's protocol: nothing after it can be read."""

@@ -17,8 +17,8 @@ from src.domain.errors import BrokerError
 from src.domain.market import Contract
 from src.domain.orders import AccountId, Order
 from src.gateways.scenario import Action, ByHand, Moment, Play, Rule, Scenario, answer_name, request_names
-from src.gateways.scenario.words import CONNECT, with_value
-from src.gateways.tws_codec import ErrorMessage, ExecutionData, PlaceOrder, Reply, Request, StartApi
+from src.gateways.scenario.words import CONNECT, GREETING, with_value
+from src.gateways.tws_codec import ErrorMessage, ExecutionData, PlaceOrder, Reply, Request, ServerHello, StartApi
 from src.gateways.tws_server.connection import Connection
 from src.gateways.tws_server.context import Context
 from src.gateways.tws_server.orders import OrderDesk
@@ -132,6 +132,19 @@ class Faults:
         if rule is not None:
             self._truth.fault(rule, CONNECT)
             self._to_connection(rule, connection)
+
+    def greeting(self, connection: Connection, hello: ServerHello) -> ServerHello | None:
+        """The first words to a client, as the scenario wants them; None: none."""
+        rule = self._play.judge((GREETING,), hello, -1, self._moment())
+        if rule is None:
+            return hello
+        self._truth.fault(rule, GREETING)
+        if rule.action is Action.CHANGE:
+            for path, value in rule.changes.items():
+                hello = with_value(hello, path, value)
+            return hello
+        self._to_connection(rule, connection)
+        return None
 
     def lets_in(self, connection: Connection, message: Request) -> bool:
         """Whether a request is to be served now; its own answer, if any, has been given."""

@@ -31,6 +31,7 @@ from src.gateways.tws_codec import (
     ReqOpenOrders,
     ReqPositions,
     Request,
+    ServerHello,
     SetServerLogLevel,
     StartApi,
     UnsupportedRequest,
@@ -228,6 +229,10 @@ class Server:
         self._connections.add(connection)
         if self.faults.is_played:
             self.faults.meets(connection)
+
+    def greeting(self, connection: Connection, hello: ServerHello) -> ServerHello | None:
+        """What a client is told first."""
+        return self.faults.greeting(connection, hello) if self.faults.is_played else hello
 
     def start_client(self, connection: Connection, message: StartApi) -> None:
         """A client has said who it is."""
