@@ -296,6 +296,19 @@ async def test_a_hang_ends_and_what_waited_follows(stage: Stage) -> None:
     assert shortened(client) == [*FILLED[:2], *FILLED[3:]]  # what it hung on is gone
 
 
+async def test_a_hang_for_good_keeps_the_socket_and_says_nothing_more(stage: Stage) -> None:
+    client, other = await Frames.started(stage), await Frames.started(stage, 2)
+    client.send(ReqMktData(5, NVDA))
+    await after(stage, client)
+    stage.gateway.play("- {on: newOrder, client: 1, action: hang}")
+    client.send(PlaceOrder(1, NVDA, order()))
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(client.payload(), 0.1)
+    assert await after(stage, other, PlaceOrder(1, NVDA, order()), seconds=5) == FILLED
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(client.payload(), 0.1)
+
+
 async def test_a_restart_keeps_the_orders(stage: Stage) -> None:
     ib = await ib_insync_client(stage)
     trade = await resting(ib, await nvda(ib))

@@ -165,11 +165,15 @@ class Connection(asyncio.Protocol):
             self._loop.call_later(_LAST_WORDS_SECONDS, self.close)
 
     def hang(self, seconds: float | None) -> None:
-        """Neither read nor write for `seconds`, None for good. What comes and goes meanwhile waits."""
+        """Neither read nor write for `seconds`: what comes and goes meanwhile waits. None: for good."""
+        if seconds is None:
+            self._is_finished = True
+            self._ready.clear()
+            self._later.clear()
+            return
         if self._unread is None:
             self._unread = bytearray()
-        if seconds is not None:
-            self._loop.call_later(seconds, self._revive)
+        self._loop.call_later(seconds, self._revive)
 
     def _revive(self) -> None:
         waited, self._unread = self._unread, None
