@@ -24,7 +24,7 @@ PROBLEM = $(shell \
 RUN    := --backend simulated --replay data/sample --symbols MSFT,AAPL --strategy sma --speed max
 
 .DEFAULT_GOAL := help
-.PHONY: run test check ib_async ibkr-test monitor check-dashboards bench lock clean help
+.PHONY: run test check ib_async ibkr-test monitor check-dashboards bench bench-wire bench-metrics lock clean help
 
 run: $(VENV)/.runtime .env  ## set up, then trade five recorded days on the simulated exchange
 	@$(BIN)/python live_trader.py $(RUN)
@@ -60,6 +60,9 @@ bench: $(VENV)/.dev $(BENCH)/.ready  ## the quiet bar, then 200,000 bars here an
 
 bench-wire: $(VENV)/.dev  ## TWS backend and paper gateway beside ib_insync, an echo server, asyncio
 	@$(BIN)/python -W ignore -m benchmarks.wire
+
+bench-metrics: $(VENV)/.dev  ## what counting and a scrape cost a session
+	@$(BIN)/python benchmarks/metrics.py
 
 lock:  ## resolve the *.in files anew into locks with hashes
 	$(require_python)

@@ -224,6 +224,7 @@ def _run(wish: argparse.Namespace, signals: "Signals", until_the_end: ExitStack)
     from src.brokers.opening import Play
     from src.console.faces import faces
     from src.console.metrics import metrics_server
+    from src.console.notify import notifier
     from src.runtime.heap import settle_heap
     from src.trading.strategy import parse_options
 
@@ -244,6 +245,9 @@ def _run(wish: argparse.Namespace, signals: "Signals", until_the_end: ExitStack)
     metrics = metrics_server(settings, real_time=real_time)
     if metrics is not None:
         until_the_end.enter_context(metrics)  # left last: it stays until the session's end has been scraped
+    notices = notifier(settings) if real_time else None
+    if notices is not None:
+        until_the_end.enter_context(notices)
     minutes = wish.duration if wish.duration is not None or wish.replay else _DEFAULT_MINUTES
     with faces(
         settings, minutes=minutes, runs_ahead=not real_time, quiet=wish.quiet, page_port=wish.dashboard
@@ -260,6 +264,7 @@ def _run(wish: argparse.Namespace, signals: "Signals", until_the_end: ExitStack)
                 observers=(
                     *observers,
                     *(() if metrics is None else (metrics.session,)),
+                    *(() if notices is None else (notices,)),
                     *(() if recorder is None else (recorder,)),
                 ),
             )

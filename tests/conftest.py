@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 #: Everything that Understudy reads from an environment.
-OURS = ("IBKR_", "IB_", "SIM_", "RISK_", "METRICS_", "STRATEGY_NAME", "INITIAL_CAPITAL", "DATA_SOURCE")
+OURS = ("IBKR_", "IB_", "SIM_", "RISK_", "METRICS_", "NOTIFY_", "STRATEGY_NAME", "INITIAL_CAPITAL", "DATA_SOURCE")
 
 Address = tuple[str, int]
 Run = Callable[..., subprocess.CompletedProcess[str]]

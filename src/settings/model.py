@@ -5,7 +5,10 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 from types import MappingProxyType
-from typing import Literal
+from typing import Final, Literal
+
+#: What a person can be told of.
+NOTIFY_EVENTS: Final = ("disconnected", "rejected", "refused", "kill", "summary")
 
 
 def default_state_dir() -> Path:
@@ -54,6 +57,12 @@ class Settings:
     metrics_port: int | None = 8000  # None: off
     metrics_linger: float = 20.0  # seconds an ended session waits for its last scrape; 0: not at all
     metrics_token: str = field(default="", repr=False)  # asked of every scraper; needed off loopback
+    notify_webhook: str = field(default="", repr=False)  # its address is a secret
+    notify_format: Literal["auto", "discord", "slack", "ntfy"] = "auto"  # auto: by the webhook's host
+    notify_command: str = field(default="", repr=False)
+    notify_events: tuple[str, ...] = NOTIFY_EVENTS
+    notify_disconnected_after: float = 60.0  # seconds
+    notify_per_minute: int = 6
     risk: Mapping[str, str] = field(
         default_factory=lambda: MappingProxyType({}), hash=False
     )  # RISK_<LIMIT>, as written

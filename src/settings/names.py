@@ -40,13 +40,19 @@ NAMES: Final[dict[str, tuple[str, ...]]] = {
     "metrics_port": ("METRICS_PORT",),
     "metrics_linger": ("METRICS_LINGER_S",),
     "metrics_token": ("METRICS_TOKEN",),
+    "notify_webhook": ("NOTIFY_WEBHOOK",),
+    "notify_format": ("NOTIFY_FORMAT",),
+    "notify_command": ("NOTIFY_COMMAND",),
+    "notify_events": ("NOTIFY_EVENTS",),
+    "notify_disconnected_after": ("NOTIFY_DISCONNECTED_AFTER_S",),
+    "notify_per_minute": ("NOTIFY_PER_MINUTE",),
 }
 
 #: Accepted and dropped unread: TWS holds the login.
 CREDENTIALS: Final = frozenset({"IB_USERNAME", "IB_PASSWORD", "IBKR_USERNAME", "IBKR_PASSWORD"})
 RISK_PREFIX: Final = "RISK_"
 #: Names that begin so are meant for us; an unknown one among others' is none of our business.
-OUR_PREFIXES: Final = ("IBKR_", "SIM_", "METRICS_")
+OUR_PREFIXES: Final = ("IBKR_", "SIM_", "METRICS_", "NOTIFY_")
 
 _KNOWN: Final = frozenset(name for names in NAMES.values() for name in names) | CREDENTIALS
 _OTHER_MODE: Final = {"paper": "IBKR_LIVE_ACCOUNT_ID", "live": "IBKR_PAPER_ACCOUNT_ID"}

@@ -10,6 +10,7 @@ from pydantic import BeforeValidator, ConfigDict, Field, PlainValidator, TypeAda
 from typing_extensions import TypedDict  # pydantic asks for this one below Python 3.12
 
 from src.domain.errors import ConfigurationError
+from src.settings.model import NOTIFY_EVENTS
 
 _MAX_PORT = 65_535
 _DAY = 86_400
@@ -61,6 +62,22 @@ def _tickers(value: object) -> tuple[str, ...]:
     return symbols
 
 
+def _web_address(value: object) -> str:
+    text = value if isinstance(value, str) else ""
+    if not re.fullmatch(r"https?://[^/\s]+(/\S*)?", text.strip()):
+        raise ValueError("should be an address that begins with https://")
+    return text.strip()
+
+
+def _notified(value: object) -> tuple[str, ...]:
+    events = tuple(item.lower() for item in _several(value))
+    if events == ("none",):
+        return ()
+    if not set(events) <= set(NOTIFY_EVENTS):
+        raise ValueError(f"should be some of {', '.join(NOTIFY_EVENTS)}, or none")
+    return events
+
+
 Text = Annotated[str, Field(min_length=1)]
 Count = Annotated[int, BeforeValidator(_number), Field(ge=0, le=2**31 - 1)]
 Seconds = Annotated[float, BeforeValidator(_number), Field(gt=0, le=_DAY, allow_inf_nan=False)]
@@ -105,6 +122,12 @@ class _Values(TypedDict, total=False):
     metrics_port: Annotated[int | None, PlainValidator(_port_or("off"))]
     metrics_linger: Annotated[float, BeforeValidator(_number), Field(ge=0, le=_DAY, allow_inf_nan=False)]
     metrics_token: Annotated[str, Field(min_length=16)]
+    notify_webhook: Annotated[str, PlainValidator(_web_address)]
+    notify_format: Annotated[Literal["auto", "discord", "slack", "ntfy"], Word]
+    notify_command: Text
+    notify_events: Annotated[tuple[str, ...], PlainValidator(_notified)]
+    notify_disconnected_after: Seconds
+    notify_per_minute: Annotated[int, BeforeValidator(_number), Field(ge=1, le=60)]
 
 
 FIELDS = frozenset(_Values.__annotations__)

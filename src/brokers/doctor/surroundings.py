@@ -18,7 +18,8 @@ Written = tuple[str, str, str]
 LIBRARIES: Final = {"ib_insync": "eventkit", "ib_async": "aeventkit"}
 OLDEST_PYTHON: Final = (3, 11, 0)
 
-_SECRET_FIELDS: Final = frozenset({"account_id", "allow_live"})
+_MASKED_FIELDS: Final = frozenset({"account_id", "allow_live"})
+_SECRET_FIELDS: Final = frozenset({"metrics_token", "notify_webhook", "notify_command"})
 _NEW_ENVIRONMENT: Final = (
     "Make the environment anew, with one client library: make clean, then make test\n"
     "Removing one of the two is not enough: what is left cannot be imported."
@@ -37,7 +38,7 @@ def configuration(
         title = f"configuration: {error or 'unusable'}"
         return Check(CONFIGURATION, Status.FAIL, title, fix="Correct that setting; .env.example explains each one")
     lines = [
-        f"{name}={masked(value) if field in _SECRET_FIELDS else value} ({place})"
+        f"{name}={_shown(field, value)} ({place})"
         for field, (name, value, place) in sorted(written.items(), key=lambda entry: entry[1])
     ]
     lines.append(f"client id of this check: {settings.check_client_id}")
@@ -49,6 +50,13 @@ def configuration(
         warnings = [*warnings, f"port {settings.port} is where TWS or IB Gateway trades real money by default"]
     fix = "".join(f"{each}\n" for each in dict.fromkeys(warnings)).rstrip()
     return Check(CONFIGURATION, Status.WARN if fix else Status.PASS, title, "\n".join(lines), fix)
+
+
+def _shown(field: str, value: str) -> str:
+    """A setting's value, as far as it may be read over somebody's shoulder."""
+    if field in _SECRET_FIELDS:
+        return "***"
+    return masked(value) if field in _MASKED_FIELDS else value
 
 
 def python(version: tuple[int, int, int], system: str) -> Check:

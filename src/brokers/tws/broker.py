@@ -348,9 +348,13 @@ class TwsBroker:
         began = monotonic()
         try:
             return self._await(thread, request, timeout, what)
-        finally:  # a question that got no answer counts with the time that it was waited for
-            if (name := _COUNTED.get(what.partition(" of ")[0])) is not None:
-                self._request_seconds[name].observe(monotonic() - began)
+        finally:
+            self.count(what, began)
+
+    def count(self, what: str, began: float) -> None:
+        """Count a request; one that got no answer counts with the time that it was waited for."""
+        if (name := _COUNTED.get(what.partition(" of ")[0])) is not None:
+            self._request_seconds[name].observe(monotonic() - began)
 
     def _await(self, thread: LoopThread, request: Coroutine[Any, Any, _T], timeout: float, what: str) -> _T:
         async def unless_stopped() -> _T:
