@@ -137,6 +137,40 @@ def test_a_wrong_service_is_only_told_after_the_whole_timeout_by_them(broker: Tw
     assert broker.tws(run) == "TimeoutError"
 
 
+def test_their_encoder_sends_what_is_no_price(broker: TwsBroker) -> None:
+    """An unset one as an empty field, NaN as a word."""
+
+    def send(ib: Any) -> list[str]:
+        client, sent = type(ib)().client, list[str]()
+        client.connState, client.sendMsg = client.CONNECTED, sent.append
+        client.send(3, UNSET, float("nan"))
+        client.connState = client.DISCONNECTED
+        return sent
+
+    assert broker.tws(send) == ["3\0\0nan\0"]
+
+
+def test_fills_that_were_asked_for_are_no_events_to_them(tws: ScriptedTws, broker: TwsBroker, placed: Trade) -> None:
+    """One of a known order that was missed while away, for instance."""
+
+    async def run(ib: Any) -> list[Any]:
+        wrapper, told = ib.wrapper, list[Any]()
+        ib.execDetailsEvent += lambda *values: told.append(values)
+        [trade] = ib.trades()
+        module = sys.modules[type(ib).__module__.split(".")[0]]
+        execution = module.Execution(
+            execId="0000a.0009.01.01", orderId=placed.order_id, clientId=1, shares=1, price=120
+        )
+        execution.permId, execution.acctNumber, execution.side = trade.order.permId, "DU1234567", "BOT"
+        wrapper.startReq(77, container=[])
+        base: Any = type(wrapper).__mro__[1]
+        base.execDetails(wrapper, 77, trade.contract, execution)
+        assert len(trade.fills) == 1
+        return told
+
+    assert broker.tws(run) == []
+
+
 # --- which one ------------------------------------------------------------------------------------------------------
 
 
