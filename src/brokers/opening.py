@@ -120,7 +120,8 @@ def _open_tws(
     from src.brokers.tws import open_tws
 
     try:
-        return open_tws(settings, found, egress=egress)
+        where = (lambda: _address(settings)) if settings.host == "auto" else None  # WSL's change at each start of it
+        return open_tws(settings, found, egress=egress, where=where)
     except (ConfigurationError, LiveTradingRefusedError):
         raise
     except BrokerError as error:
@@ -163,6 +164,12 @@ def _simulated(settings: "Settings", play: Play) -> Broker:
     broker = open_simulated(settings, play)
     broker.connect()
     return broker
+
+
+def _address(settings: "Settings") -> tuple[str, int] | None:
+    """Where TWS answers now; None where it does not."""
+    found = answering(_search(settings))
+    return None if found is None else (found.host, found.port)
 
 
 def _search(settings: "Settings") -> tuple[Finding, ...]:

@@ -6,7 +6,10 @@ A clock answers two questions: what time it is on the market, and how long until
 
 import time
 from datetime import UTC, datetime
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
+
+if TYPE_CHECKING:
+    from random import Random
 
 NS: Final = 1_000_000_000
 _ALPHABET: Final = "abcdefghijklmnopqrstuvwxyz234567"
@@ -27,6 +30,14 @@ def new_session_id() -> str:
     import secrets  # brings hashing: sessions need it, an import of the facade does not
 
     return "".join(secrets.choice(_ALPHABET) for _ in range(10))
+
+
+def new_chance() -> "Random":
+    """A source of chance that no other shares: for pauses that must not be alike."""
+    from random import Random
+    from secrets import randbits
+
+    return Random(randbits(64))  # noqa: S311  # it spreads attempts in time, and guards nothing
 
 
 def to_datetime(moment: int) -> datetime:

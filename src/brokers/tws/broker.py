@@ -15,7 +15,8 @@ from src.brokers.egress import Egress
 from src.brokers.tws import library
 from src.brokers.tws.accounts import source_of, summary_from
 from src.brokers.tws.market_data import FIRST_QUOTE_SECONDS
-from src.brokers.tws.session import Session
+from src.brokers.tws.session import Address, Session
+from src.brokers.tws.timing import Timing
 from src.domain.account import AccountPnL, AccountSummary, OrderPreview, Position
 from src.domain.errors import (
     BrokerError,
@@ -61,9 +62,11 @@ class TwsBroker:
     """One account at the TWS of `host` and `port`; `client_id` is the settings' own unless given.
 
     `egress` counts the orders that leave against those let go; without one, all that the broker is asked for leave.
+    A connection that is lost is tried again by itself, as the settings say and in the rhythm of `timing`: at the
+    address that `where` finds then, else at the same.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # tests have a rhythm and a clock of their own
         self,
         settings: Settings,
         host: str,
@@ -72,11 +75,13 @@ class TwsBroker:
         client_id: int | None = None,
         clock: Clock | None = None,
         egress: Egress | None = None,
+        timing: Timing = Timing(),  # noqa: B008  # frozen
+        where: Callable[[], Address | None] | None = None,
     ) -> None:
-        self._settings, self._host, self._port = settings, host, port
+        self._settings, self._first_address = settings, (host, port)
         self._client_id = settings.client_id if client_id is None else client_id
         self._clock = clock or SystemClock()
-        self._session = Session(settings, self._clock.now, egress)
+        self._session = Session(settings, self._clock.now, egress, timing, where)
         self._thread: LoopThread | None = None
         self._lock = new_lock()
         self._request_seconds = {name: Histogram(SECONDS) for name in REQUESTS}
@@ -99,7 +104,7 @@ class TwsBroker:
     def is_connected(self) -> bool:
         """Whether orders can be sent now: TWS answers, is synchronised, and has its link to IB."""
         session = self._session
-        return session.is_synchronised and session.link_is_up
+        return session.is_synchronised and session.link.is_up
 
     @property
     def is_read_only(self) -> bool:
@@ -109,7 +114,7 @@ class TwsBroker:
     @property
     def messages(self) -> tuple[tuple[int, str], ...]:
         """What TWS has said of late that was about no request: code and text, oldest first."""
-        return tuple(self._session.messages)
+        return tuple(self._session.link.messages)
 
     def now(self) -> int:
         """The time of day."""
@@ -122,7 +127,7 @@ class TwsBroker:
                 return
             name = library.choose(self._settings.library)
             thread = self._thread = self._thread or LoopThread("tws")
-            opening = self._session.open(name, self._host, self._port, self._client_id)
+            opening = self._session.open(name, *self._address, self._client_id)
             try:
                 self._await(thread, opening, 2 * self._settings.connect_timeout, "the connection")
             except BaseException:
@@ -130,6 +135,17 @@ class TwsBroker:
                     self._thread = None
                     thread.stop()
                 raise
+
+    @property
+    def _address(self) -> Address:
+        """Where TWS was last."""
+        return self._session.address if self._session.connections else self._first_address
+
+    def use_order_ids_above(self, order_id: int) -> None:
+        """Number orders above the ids that an earlier session has used, whatever TWS says."""
+        thread = self._thread
+        if thread is not None:
+            thread.loop.call_soon_threadsafe(self._session.use_order_ids_above, order_id)
 
     def synchronise(self) -> None:
         """Ask TWS for orders, executions and positions anew; NotSynchronisedError when a part is not answered."""
@@ -155,8 +171,8 @@ class TwsBroker:
         return BrokerHealth(
             mode=session.mode if session.is_up else Mode.DISCONNECTED,
             connected=self.is_connected,
-            host=self._host,
-            port=self._port,
+            host=self._address[0],
+            port=self._address[1],
             client_id=self._client_id,
             library=session.library,
             server_version=session.server_version,
@@ -165,7 +181,7 @@ class TwsBroker:
             last_message_age=None if last is None else monotonic() - last,
             open_orders=len(session.book.working),
             reconnects=max(session.connections - 1, 0),
-            error=session.trouble if session.is_up else None,
+            error=session.trouble,
             pacing_wait=session.seconds_waited,
             request_seconds=self._request_seconds,
         )
@@ -268,12 +284,12 @@ class TwsBroker:
 
     def place_order(self, order: Order) -> Trade:
         """Send an order; return once TWS has acknowledged it."""
-        return self._order(self._session.orders.place(self._own(order)))
+        return self._order(self._session.orders.place(self._own(order), monotonic()))
 
     def place_bracket(self, bracket: Bracket) -> tuple[Trade, ...]:
         """Send parent, target and stop as one."""
         own = Bracket(*(self._own(leg) for leg in (bracket.parent, bracket.take_profit, bracket.stop_loss)))
-        return self._order(self._session.orders.place_bracket(own))
+        return self._order(self._session.orders.place_bracket(own, monotonic()))
 
     def modify_order(self, order_id: OrderId, change: OrderChange) -> Trade:
         """Change a working order; the old one stays when TWS refuses."""
@@ -322,7 +338,7 @@ class TwsBroker:
 
     def _check_connected(self) -> None:
         if not self._session.is_up:
-            raise NotConnectedError("not connected: call connect() first")
+            raise NotConnectedError(self._session.no_connection)
 
     def _own(self, order: Order) -> Order:
         """The order as it leaves: contract qualified, account and reference set."""
@@ -344,7 +360,7 @@ class TwsBroker:
         thread = self._thread
         if thread is None or not self._session.is_up:
             request.close()
-            raise NotConnectedError("not connected: call connect() first")
+            raise NotConnectedError(self._session.no_connection)
         began = monotonic()
         try:
             return self._await(thread, request, timeout, what)
@@ -376,8 +392,8 @@ class TwsBroker:
             raise NotConnectedError(f"the connection cannot be asked: {error}") from error
 
     def _wait_for_events(self) -> float | None:
-        """How long a reader may sleep; None once the broker has left."""
-        return None if self._thread is None else _LISTENING_SECONDS
+        """How long a reader may sleep; None once the broker has left, or TWS is gone for good."""
+        return None if self._thread is None or self._session.is_gone else _LISTENING_SECONDS
 
     def _forget(self, stream: EventStream) -> None:
         bars = self._session.listeners.remove(stream)

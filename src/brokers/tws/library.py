@@ -19,21 +19,20 @@ Defects worked around, each in one place; `tests/brokers/tws/test_library.py` fa
 - both: the order's encoder writes an unset price as an empty field, NaN as `nan`: `Order` allows neither.
 """
 
-# ruff: noqa: ANN401, C901, D102, N802, N803, ASYNC109, FBT003, PLR0913, PLR0917  # the library has its own names and ways
+# ruff: noqa: ANN401, C901, N802, N803, ASYNC109, FBT003, PLR0913, PLR0917  # the library has its own names and ways
 import importlib
 import importlib.util
 import logging
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from decimal import Decimal
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from src.brokers.egress import Egress
 from src.brokers.tws import convert
-from src.domain.account import OrderPreview
+from src.brokers.tws.inbox import Inbox
 from src.domain.errors import ConnectionFailedError, InvalidOrderError, OrderRefusedError
 from src.domain.market import Contract
-from src.domain.orders import AccountId, CommissionReport, Order, OrderId, OrderStatus
+from src.domain.orders import AccountId, Order, OrderId, OrderStatus
 
 _log: Final = logging.getLogger(__name__)
 NAMES: Final = ("ib_insync", "ib_async")
@@ -44,31 +43,6 @@ _BY_OUR_ORDERS_ONLY: Final = (
     "place_..._order, or broker.place_order and broker.preview_order"
 )
 _HISTORY_NAMES: Final = {60: "1 min", 300: "5 mins", 900: "15 mins", 1800: "30 mins", 3600: "1 hour", 86400: "1 day"}
-
-
-class Inbox(Protocol):
-    """Who takes what TWS says, in the order in which it came; called on the loop's thread."""
-
-    def on_open_order(self, found: convert.OpenOrder) -> None: ...
-    def on_completed_order(self, found: convert.OpenOrder) -> None: ...
-    def on_order_status(self, report: convert.StatusReport) -> None: ...
-    def on_execution(self, executed: convert.Executed, request: int) -> None: ...
-    def on_commission(self, report: CommissionReport) -> None: ...
-    def on_preview(self, order_id: OrderId, preview: OrderPreview | None) -> None: ...
-    def on_position(self, account: AccountId, contract: Contract, quantity: Decimal, cost: Decimal) -> None: ...
-    def on_portfolio(self, row: convert.PortfolioRow) -> None: ...
-    def on_account_value(self, account: AccountId, tag: str, value: str, currency: str) -> None: ...
-    def on_account_time(self) -> None: ...
-    def on_account_summary(self, account: AccountId, tag: str, value: str, currency: str) -> None: ...
-    def on_pnl(self, values: tuple[Decimal | None, Decimal | None, Decimal | None]) -> None: ...
-    def on_price(self, request: int, tick: int, price: float, size: float) -> bool: ...
-    def on_size(self, request: int, tick: int, size: float) -> bool: ...
-    def on_data_type(self, request: int, data_type: int) -> bool: ...
-    def on_real_time_bar(self, request: int, start: int, prices: tuple[float, ...]) -> bool: ...
-    def on_error(self, request: int, code: int, text: str) -> None: ...
-    def on_packet(self) -> None: ...
-    def on_packet_end(self) -> None: ...
-    def on_closed(self, reason: str) -> None: ...
 
 
 class RequestFailedError(Exception):
@@ -177,6 +151,20 @@ class Wire:
     def next_id(self) -> int:
         """An id above every one seen: for an order or a request."""
         return int(self.ib.client.getReqId())
+
+    def use_ids_above(self, order_id: int) -> None:
+        """Give out no id up to this one."""
+        self.ib.client.updateReqId(order_id + 1)
+
+    @property
+    def waiting(self) -> int:
+        """Bytes that TWS has not taken yet."""
+        transport = self.ib.client.conn.transport
+        return 0 if transport is None else int(transport.get_write_buffer_size())
+
+    def ask_time(self) -> None:
+        """Ask for TWS's time; the answer is a sign of life."""
+        self.ib.client.reqCurrentTime()
 
     def place(self, order_id: int, order: Order, *, transmit: bool = True, what_if: bool = False) -> None:
         """Send a new order, or a changed one under its id."""
@@ -364,6 +352,10 @@ def _reader(base: Any, inbox: Inbox) -> Any:
                 self._endReq(reqId, _request_error(base)(reqId, errorCode, errorString), success=False)
             super().error(reqId, errorCode, errorString, *(rest or ("",)))
             inbox.on_error(reqId, errorCode, errorString)
+
+        def currentTime(self, time: int) -> None:
+            inbox.on_time(int(time))
+            super().currentTime(time)
 
         def connectionClosed(self) -> None:
             super().connectionClosed()

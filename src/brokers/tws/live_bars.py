@@ -107,6 +107,16 @@ class LiveBars:
         for feed in feeds.values():
             self._subscribe(feed.contract)
 
+    def lost(self) -> None:
+        """The connection is gone: a bar that had begun is not told as if it were whole."""
+        for feed in self._feeds.values():
+            feed.building = None
+        for listener in self._listeners:
+            listener.reached.clear()
+            listener.ended.clear()
+            for con_id in listener.aggregators:
+                listener.aggregators[con_id] = BarAggregator(listener.size.seconds)
+
     def stop(self) -> None:
         """Nobody is told anything any more."""
         if self._timer is not None:

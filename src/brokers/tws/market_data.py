@@ -61,13 +61,14 @@ class _Subscription:
     last_size: float = 0.0
     prices: int = 0  # how many have come
     changed: bool = False
+    stale: bool = False  # what is known is from before a loss: nothing is shown before the next tick
     failure: NoMarketDataError | ConnectionLostError | None = None
     wake: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
     def is_complete(self) -> bool:
         """Whether there is a market with two sides."""
-        return self.bid <= self.ask
+        return self.bid <= self.ask and not self.stale
 
 
 class MarketData:
@@ -168,6 +169,7 @@ class MarketData:
             self._drop(subscription)
 
     def _touch(self, subscription: _Subscription) -> None:
+        subscription.stale = False
         if not subscription.changed:
             subscription.changed = True
             self._changed.append(subscription)
@@ -205,6 +207,12 @@ class MarketData:
         bid_size = 0.0 if math.isnan(bid) else found.bid_size
         ask_size = 0.0 if math.isnan(ask) else found.ask_size
         return Quote(found.contract, self._now(), bid, ask, bid_size, ask_size, last, source)
+
+    def stale(self) -> None:
+        """What is known is old: no quote is shown before its next tick."""
+        self.latest.clear()
+        for subscription in self._by_contract.values():
+            subscription.stale = True
 
     def lost(self) -> list[Contract]:
         """The connection is gone, and every quote stale; returns what was subscribed to."""

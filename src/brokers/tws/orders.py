@@ -73,10 +73,10 @@ class _Wait:
 
 
 class Orders:
-    """Places, changes and cancels orders over the connection of `venue`. `timeout` is seconds."""
+    """Places, changes and cancels orders over the connection of `venue`. `timeout` and `oldest` are seconds."""
 
-    def __init__(self, venue: Venue, book: OrderBook, pacer: MessagePacer, timeout: float) -> None:
-        self._venue, self._book, self._pacer, self._timeout = venue, book, pacer, timeout
+    def __init__(self, venue: Venue, book: OrderBook, pacer: MessagePacer, timeout: float, oldest: float = 2.0) -> None:
+        self._venue, self._book, self._pacer, self._timeout, self._oldest = venue, book, pacer, timeout, oldest
         self._waits: dict[OrderId, list[_Wait]] = {}
         self._looks: set[asyncio.Task[None]] = set()
 
@@ -138,22 +138,25 @@ class Orders:
 
     # --- what is asked ----------------------------------------------------------------------------------------------
 
-    async def place(self, order: Order) -> Trade:
-        """Send an order; return once it is acknowledged."""
-        [trade] = await self._place([(order, None, True)])
+    async def place(self, order: Order, asked: float) -> Trade:
+        """Send an order that was `asked` for then (see `monotonic`); return once it is acknowledged."""
+        [trade] = await self._place([(order, None, True)], asked)
         return trade
 
-    async def place_bracket(self, bracket: Bracket) -> tuple[Trade, ...]:
+    async def place_bracket(self, bracket: Bracket, asked: float) -> tuple[Trade, ...]:
         """Send parent, target and stop; the last one releases all three. One refused takes the others with it."""
         legs = [(bracket.parent, None, False), (bracket.take_profit, 0, False), (bracket.stop_loss, 0, True)]
-        return await self._place(legs)
+        return await self._place(legs, asked)
 
-    async def _place(self, legs: Sequence[tuple[Order, int | None, bool]]) -> tuple[Trade, ...]:
+    async def _place(self, legs: Sequence[tuple[Order, int | None, bool]], asked: float) -> tuple[Trade, ...]:
         """Send orders together: each with the place of its parent among them, and whether it releases those before."""
         self._venue.check_can_trade()
         deadline = monotonic() + self._timeout
         await self._turn(deadline, len(legs))
         self._venue.check_can_trade()
+        if (waited := monotonic() - asked) > self._oldest:
+            reason = f"nothing was sent: it has waited {waited:.1f} s to be written, and the market has gone on"
+            raise OrderRefusedError(reason, reason=reason, code=None)
         wire, ids, waits = self._venue.wire, list[OrderId](), list[_Wait]()
         for order, parent, transmit in legs:
             order_id = OrderId(wire.next_id())
@@ -347,7 +350,7 @@ class Orders:
         return trade
 
     async def _turn(self, deadline: float, messages: int) -> None:
-        """Wait for the right to send; RequestTimeoutError, nothing sent, when it does not come in time."""
+        """Wait for the right to send; OrderRefusedError, nothing sent, when it does not come in time."""
         await in_time(
             self._pacer.turn(order=True, messages=messages), deadline - monotonic(), "IB's 50 messages a second"
         )
@@ -367,12 +370,13 @@ class Orders:
 
 
 async def in_time(waiting: Awaitable[None], seconds: float, what: str) -> None:
-    """Wait at most so long; RequestTimeoutError names what was waited for."""
+    """Wait at most so long; OrderRefusedError names what was waited for."""
     try:
         async with asyncio.timeout(max(seconds, 0.001)):  # no task of its own: the turn is taken at once
             await waiting
     except TimeoutError:
-        raise RequestTimeoutError(f"nothing was sent: too many requests at once for {what}") from None
+        reason = f"nothing was sent: too many requests at once for {what}"
+        raise OrderRefusedError(reason, reason=reason, code=None) from None
 
 
 def _refused(wait: _Wait) -> bool:

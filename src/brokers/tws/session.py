@@ -6,28 +6,28 @@ Everything here runs on the loop's thread, except the reads of what is finished 
 
 import asyncio
 import logging
-from collections import deque
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
-from dataclasses import replace
-from decimal import Decimal
 from typing import Any, Final
 
 from src.brokers.egress import Egress
-from src.brokers.tws import convert
 from src.brokers.tws.account_book import AccountBook
 from src.brokers.tws.connection import Connection, read_only_reason
 from src.brokers.tws.contracts import Contracts
+from src.brokers.tws.hearing import Hearing
 from src.brokers.tws.history import Bars, History
+from src.brokers.tws.keeping import Keeper
 from src.brokers.tws.library import Wire
+from src.brokers.tws.link import Link
 from src.brokers.tws.listeners import Listeners
 from src.brokers.tws.live_bars import BarListener, LiveBars
 from src.brokers.tws.market_data import MarketData
 from src.brokers.tws.order_book import OrderBook
 from src.brokers.tws.orders import Orders
 from src.brokers.tws.pacing import MessagePacer
-from src.domain.account import AccountPnL, OrderPreview, mode_of
-from src.domain.codes import Meaning, RequestKind, meaning
+from src.brokers.tws.timing import Timing
+from src.domain.account import AccountPnL, mode_of
+from src.domain.codes import Meaning
 from src.domain.errors import (
     BrokerError,
     ConfigurationError,
@@ -40,42 +40,55 @@ from src.domain.errors import (
 )
 from src.domain.events import ConnectionChanged, Event, Notice
 from src.domain.market import BarSize, Contract, Mode, Quote
-from src.domain.orders import AccountId, CommissionReport, OrderId
+from src.domain.orders import AccountId, Origin
 from src.runtime.bridge import EventStream
-from src.runtime.clock import monotonic
+from src.runtime.clock import NS, monotonic, new_chance
 from src.settings import Settings
 
 _log: Final = logging.getLogger(__name__)
+Address = tuple[str, int]
 _NO_LINK: Final = "TWS has lost its connection to IB (1100); it tries again by itself"
-#: Real seconds that TWS may take to confirm what executions have done to a position, before it is asked.
-_CONFIRM_SECONDS: Final = 2.0
-_MESSAGES_KEPT: Final = 50
-_LOOK_SECONDS: Final = 4.0
-#: Real seconds that the account's values may come after an execution.
-_VALUES_SECONDS: Final = 1.0
+_NOT_CONNECTED: Final = 504
+_ELSEWHERE: Final = "TWS is logged in to another account than before: start a new session"
+#: Bytes that may wait in the socket's buffer: a TWS that reads nothing gets no more orders.
+_MOST_WAITING: Final = 65_536
 
 
 class Session:
-    """One broker's state over all its connections, which follow each other. `now` is epoch ns."""
+    """One broker's state over all its connections, which follow each other.
 
-    def __init__(self, settings: Settings, now: Callable[[], int], egress: Egress | None = None) -> None:
-        self._settings, self._now, self._egress = settings, now, egress
+    `now` is the day's time, epoch ns; `where` looks for TWS anew, off this thread, before each attempt to reconnect.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        now: Callable[[], int],
+        egress: Egress | None = None,
+        timing: Timing = Timing(),  # noqa: B008  # frozen
+        where: Callable[[], Address | None] | None = None,
+    ) -> None:
+        self._settings, self.now, self._egress, self._timing, self._where = settings, now, egress, timing, where
         self._events: list[Event] = []
         self._news = asyncio.Event()
         self._pacer = MessagePacer(settings.max_requests_per_second, monotonic)
         self._wire: Wire | None = None
         self._connection: Connection | None = None
+        self._hearing: Hearing | None = None
         self.listeners = Listeners()
         self.contracts = Contracts(lambda: self.wire, self._pacer)
         self._tasks: set[asyncio.Task[None]] = set()
         self._look: asyncio.Task[None] | None = None
         self._confirming = False
-        self._pnl_request: int | None = None
-        self._pnl_failure: NotSupportedError | None = None
+        self.pnl_request: int | None = None
+        self.pnl_failure: NotSupportedError | None = None
         self._wanted: list[Contract] = []  # quotes to subscribe to once connected again
         self.book, self.account = OrderBook(now, self._events), AccountBook(now, self._events)
         self.quotes = MarketData(now, self._events, lambda contract: self.wire.subscribe_quotes(contract))  # noqa: PLW0108
-        self.orders = Orders(self, self.book, self._pacer, settings.order_timeout)
+        self.orders = Orders(self, self.book, self._pacer, settings.order_timeout, timing.oldest_order)
+        self.link = Link(now, self._events)
+        self._keeper = Keeper(self, self._reopen, self._gone, settings, timing, now, new_chance())
+        self._library_name, self._client_id, self._least_id = "", 0, 0
         self._history = History(lambda: self.wire, now, self._pacer)
         self.live_bars = LiveBars(
             now,
@@ -86,32 +99,33 @@ class Session:
         )
         self.quotes.on_trade = self.live_bars.trade
         #: Read by other threads.
-        self.is_up = self.is_synchronised = False
-        self.link_is_up = True
+        self.is_up = self.is_synchronised = self.is_gone = False
         self.mode = Mode.DISCONNECTED
+        self.address: Address = ("", 0)
         self.accounts: tuple[AccountId, ...] = ()
         self.library: str | None = None
         self.server_version: int | None = None
         self.last_message: float | None = None
         self.connections = 0
-        self.messages: deque[tuple[int, str]] = deque(maxlen=_MESSAGES_KEPT)
+        self.skew: float | None = None  # seconds by which TWS's clock is ahead of ours
 
     # --- connection -------------------------------------------------------------------------------------------------
 
     async def open(self, library: str, host: str, port: int, client_id: int) -> None:
         """Connect and synchronise; on failure everything is as before."""
-        wire = Wire(library, self, self._egress)
-        connection = Connection(wire, self._settings, host, port, client_id)
-        self._wire, self._connection, self._pnl_request = wire, connection, None
-        self.link_is_up = True
+        self._library_name, self._client_id = library, client_id
+        hearing = Hearing(self)
+        wire = Wire(library, hearing, self._egress)
+        connection = hearing.connection = Connection(wire, self._settings, host, port, client_id)
+        self._wire, self._connection, self._hearing, self.pnl_request = wire, connection, hearing, None
+        self.link.is_up = True
         try:
             await connection.open()
+            wire.use_ids_above(max(self._least_id, *self.book.trades, 0))
             self.accounts = tuple(AccountId(each) for each in wire.accounts)
             account = connection.account()
             if self.account.account not in ("", account):
-                raise ConfigurationError(  # noqa: TRY301
-                    "TWS is logged in to another account than before: start a new session"
-                )
+                raise ConfigurationError(_ELSEWHERE)  # noqa: TRY301
             self.account.account = self.book.account = account
             self.book.client_id = client_id
             self.mode = self.quotes.mode = mode_of(account)
@@ -121,14 +135,17 @@ class Session:
             await connection.synchronise(account)
             self.account.end_listing()
             self.book.forget_others_but(connection.listed)
-            self._pnl_request, self._pnl_failure = wire.subscribe_pnl(account), None
+            self.pnl_request, self.pnl_failure = wire.subscribe_pnl(account), None
         except BaseException:
             self._connection = self._wire = None
             wire.close()
             self.account.invalidate()
             raise
-        self.is_up = self.is_synchronised = True
+        self.is_up, self.is_synchronised, self.is_gone = True, True, False
         self.connections += 1
+        self.address = host, port
+        self._keeper.opened()
+        wire.ask_time()
         wanted, self._wanted = self._wanted, []
         for contract in wanted:
             self.quotes.subscribe(contract)
@@ -138,8 +155,29 @@ class Session:
         wire.ib.connectedEvent.emit()
         self.finish()
 
+    async def _reopen(self) -> None:
+        """One attempt to have the connection back, at the address where TWS is now."""
+        found = None
+        if self._where is not None:
+            found = await asyncio.get_running_loop().run_in_executor(None, self._where)
+        host, port = found or self.address
+        await self.open(self._library_name, host, port, self._client_id)
+
+    def _gone(self) -> None:
+        """The connection will not come back by itself: readers are told, and wait no longer."""
+        self.is_gone = True
+        self._events.append(Notice(self.now(), _NOT_CONNECTED, self.no_connection))
+        self.finish()
+
+    def use_order_ids_above(self, order_id: int) -> None:
+        """Number orders above the ids that an earlier session has used, whatever TWS says."""
+        self._least_id = max(self._least_id, order_id)
+        if self._wire is not None:
+            self._wire.use_ids_above(self._least_id)
+
     async def close(self) -> None:
         """Leave, and end every stream."""
+        self._keeper.stop()
         wire, self._wire, self._connection = self._wire, None, None
         self.is_up = self.is_synchronised = False
         self.live_bars.stop()
@@ -154,6 +192,7 @@ class Session:
 
     def _forget_connection(self) -> None:
         self._wanted = self.quotes.lost() or self._wanted
+        self.live_bars.lost()
         self.account.invalidate()
         self.orders.lost()
 
@@ -177,21 +216,38 @@ class Session:
     @property
     def trouble(self) -> str | None:
         """What is wrong although TWS answers, in words for a person."""
-        if not self.link_is_up:
+        if not self.is_up:
+            return self._keeper.absence
+        if not self.link.is_up:
             return _NO_LINK
-        connection = self._connection
-        return read_only_reason() if connection is not None and connection.is_read_only else None
+        return read_only_reason() if self.is_read_only else self._wrong_clock()
+
+    def _wrong_clock(self) -> str | None:
+        """Why a real account must not be traded by this machine's clock."""
+        skew = abs(self.skew or 0.0)
+        if skew <= self._timing.skew_refused or self.mode is Mode.SIMULATED:
+            return None
+        return f"this machine's clock and TWS's differ by {skew:.0f} s: set the clock"
 
     def check_can_trade(self, *, cancel: bool = False) -> None:
         """Raise NotConnectedError or OrderRefusedError when no order can be sent now."""
         if self._wire is None or not self.is_synchronised:
-            raise NotConnectedError("not connected: call connect() first; nothing was sent")
-        if not self.link_is_up:
+            raise NotConnectedError(f"nothing was sent: {self.no_connection}")
+        if not self.link.is_up:
             raise NotConnectedError(f"nothing was sent: {_NO_LINK}")
+        if self._wire.waiting > _MOST_WAITING:
+            raise NotConnectedError("nothing was sent: TWS does not read what is sent to it")
         if self._settings.read_only and not cancel:
             raise OrderRefusedError("IBKR_READ_ONLY=true: nothing was sent", code=None)
-        if self._connection is not None and self._connection.is_read_only:
+        if self.is_read_only:
             raise OrderRefusedError(f"nothing was sent: {read_only_reason()}", code=321)
+        if not cancel and (wrong := self._wrong_clock()) is not None:
+            raise OrderRefusedError(f"nothing was sent: {wrong}", code=None)
+
+    @property
+    def no_connection(self) -> str:
+        """Why there is none, and what to do."""
+        return self._keeper.absence or "not connected: call connect() first"
 
     async def synchronise(self) -> None:
         """Ask for orders, executions and positions; NotSynchronisedError when a part is not answered."""
@@ -215,7 +271,7 @@ class Session:
         if self._look is None or self._look.done():
             if self._connection is None:
                 return
-            self._look = asyncio.ensure_future(self._connection.look(_LOOK_SECONDS))
+            self._look = asyncio.ensure_future(self._connection.look(self._timing.look))
         try:
             await asyncio.shield(self._look)
             if self._connection is not None:
@@ -223,7 +279,7 @@ class Session:
         except BrokerError as error:
             _log.warning("TWS's lists of orders could not be read: %s", error)
 
-    def _confirm_later(self, *, missed: bool) -> None:
+    def confirm_later(self, *, missed: bool) -> None:
         """Positions moved by executions are confirmed by TWS within moments; if not, they are asked for."""
         if self._confirming:
             return
@@ -231,10 +287,10 @@ class Session:
 
         async def confirm() -> None:
             try:
-                await asyncio.sleep(_CONFIRM_SECONDS)
+                await asyncio.sleep(self._timing.confirm)
                 if (missed or self.account.has_unconfirmed) and self._connection is not None:
                     self.account.begin_listing()
-                    await self._connection.list_positions(_LOOK_SECONDS)
+                    await self._connection.list_positions(self._timing.look)
                     self.account.end_listing()
                     self.finish()
             except BrokerError as error:
@@ -285,9 +341,9 @@ class Session:
 
     async def first_pnl(self) -> AccountPnL:
         """The first profit and loss, once it has come."""
-        await self._until(lambda: self.account.pnl is not None or self._pnl_failure is not None)
-        if self._pnl_failure is not None:
-            raise self._pnl_failure
+        await self._until(lambda: self.account.pnl is not None or self.pnl_failure is not None)
+        if self.pnl_failure is not None:
+            raise self.pnl_failure
         if self.account.pnl is None:
             raise ConnectionLostError("the connection was lost before TWS sent the profit and loss")
         return self.account.pnl
@@ -295,7 +351,7 @@ class Session:
     async def current_values(self) -> None:
         """Wait a moment for the account's values of after the last execution."""
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._until(lambda: self.account.values_are_current), _VALUES_SECONDS)
+            await asyncio.wait_for(self._until(lambda: self.account.values_are_current), self._timing.values)
 
     async def _until(self, true: Callable[[], bool]) -> None:
         """Return once something holds, or the connection is gone; looks at the end of each packet."""
@@ -311,127 +367,95 @@ class Session:
         if self._wire is not None:
             self._wire.unsubscribe_bars(request)
 
-    # --- what TWS says ----------------------------------------------------------------------------------------------
+    # --- what is heard of all -----------------------------------------------------------------------------------------
 
-    def on_open_order(self, found: convert.OpenOrder) -> None:
-        """See `Inbox`, here and below."""
-        self.book.opened(self._named(found))
-
-    def on_completed_order(self, found: convert.OpenOrder) -> None:  # noqa: D102
-        self.book.completed(self._named(found))
-
-    def _named(self, found: convert.OpenOrder) -> convert.OpenOrder:
-        return replace(found, order=replace(found.order, contract=self.contracts.known(found.order.contract)))
-
-    def on_order_status(self, report: convert.StatusReport) -> None:  # noqa: D102
-        self.book.reported(report)
-
-    def on_execution(self, executed: convert.Executed, request: int) -> None:  # noqa: D102
-        execution = replace(executed.execution, contract=self.contracts.known(executed.execution.contract))
-        live = request < 0
-        moved = self.book.executed(replace(executed, execution=execution), live=live or self.connections > 0)
-        if moved is None:
-            return
-        if live:
-            self.account.executed(execution, moved)
-        if live or self.is_synchronised:  # one that was missed has moved a position unseen
-            self._confirm_later(missed=not live)
-
-    def on_commission(self, report: CommissionReport) -> None:  # noqa: D102
-        execution = self.book.charged(report, live=self.is_synchronised or self.connections > 0)
-        if execution is not None and self.is_synchronised:
-            self.account.charged(execution, report)
-
-    def on_preview(self, order_id: OrderId, preview: OrderPreview | None) -> None:  # noqa: D102
-        self.orders.previewed(order_id, preview)
-
-    def on_position(self, account: AccountId, contract: Contract, quantity: Decimal, cost: Decimal) -> None:  # noqa: D102
-        self.account.position(account, self.contracts.known(contract), quantity, cost)
-
-    def on_portfolio(self, row: convert.PortfolioRow) -> None:  # noqa: D102
-        self.account.portfolio(replace(row, contract=self.contracts.known(row.contract)))
-
-    def on_account_value(self, account: AccountId, tag: str, value: str, currency: str) -> None:  # noqa: D102
-        self.account.value(account, tag, value, currency)
-
-    def on_account_time(self) -> None:  # noqa: D102
-        self.account.values_told()
-
-    def on_account_summary(self, account: AccountId, tag: str, value: str, currency: str) -> None:  # noqa: D102
-        self.account.summary(account, tag, value, currency)
-
-    def on_pnl(self, values: tuple[Decimal | None, Decimal | None, Decimal | None]) -> None:  # noqa: D102
-        self.account.profit(*values)
-
-    def on_price(self, request: int, tick: int, price: float, size: float) -> bool:  # noqa: D102
-        return self.quotes.price(request, tick, price, size)
-
-    def on_size(self, request: int, tick: int, size: float) -> bool:  # noqa: D102
-        return self.quotes.size(request, tick, size)
-
-    def on_data_type(self, request: int, data_type: int) -> bool:  # noqa: D102
-        return self.quotes.data_type(request, data_type)
-
-    def on_real_time_bar(self, request: int, start: int, prices: tuple[float, ...]) -> bool:  # noqa: D102
-        return self.live_bars.bar(request, start, prices)
-
-    def on_error(self, request: int, code: int, text: str) -> None:  # noqa: D102
-        if self._connection is not None:
-            self._connection.heard(code, text)
-        if self.orders.knows(OrderId(request)):
-            self.orders.heard(OrderId(request), code, text, self._now())
-        elif self.quotes.knows(request):
-            self.quotes.heard(request, code, text)
-        elif self.live_bars.knows(request):
-            self.live_bars.heard(request, code, text)
-        elif request == self._pnl_request:
-            self._pnl_failure = NotSupportedError(f"no profit and loss of the account: {text}", code=code)
-        elif request < 0:
-            self._heard_of_all(code, text)
-
-    def _heard_of_all(self, code: int, text: str) -> None:
+    def heard_of_all(self, code: int, text: str) -> None:
         """A message about no request: the link to IB, the data farms."""
-        self.messages.append((code, text))
-        what = meaning(code, RequestKind.NONE)
-        if what is Meaning.CLIENT_ID_IN_USE:  # what ends the connecting is told by its error
-            return
-        _log.log(logging.DEBUG if what is Meaning.INFO else logging.WARNING, "TWS: %s %s", code, text)
-        if what is Meaning.INFO:
-            return
-        self._events.append(Notice(self._now(), code, text))
-        if what in (Meaning.LINK_LOST, Meaning.PORT_CHANGED) and self.link_is_up:
-            self.link_is_up = False
+        what = self.link.heard(code, text)
+        if what is Meaning.LINK_LOST and self.link.is_up:
+            self.link.is_up = False
+            self.quotes.stale()
             self._events.append(ConnectionChanged(self.mode, connected=False, reason=f"{code} {text}"))
-        elif what in (Meaning.LINK_BACK, Meaning.LINK_BACK_DATA_LOST) and not self.link_is_up:
-            self._run(self._recover(data_lost=what is Meaning.LINK_BACK_DATA_LOST))
+        elif what in (Meaning.LINK_BACK, Meaning.LINK_BACK_DATA_LOST) and not self.link.is_up:
+            self._run(self._recover("", data_lost=what is Meaning.LINK_BACK_DATA_LOST))
+        elif what is Meaning.PORT_CHANGED:
+            self._break(f"{code} {text}: set IBKR_PORT to TWS's new port, and start a new session", for_good=True)
+        elif what is Meaning.FRAMING_LOST:
+            self._break(f"{code} {text}")
 
-    async def _recover(self, *, data_lost: bool) -> None:
-        """IB is back: look what has happened, subscribe anew if the data were lost, then trade on."""
-        await self.look()
+    async def _recover(self, why: str, *, data_lost: bool) -> None:
+        """What is known may be old: look what has happened, subscribe anew if the data were lost, then trade on."""
+        connection = self._connection
+        if connection is None:
+            return
+        try:
+            await connection.look(self._settings.connect_timeout)
+            self.book.forget_others_but(connection.listed)
+            self.account.begin_listing()
+            await connection.list_positions(self._settings.connect_timeout)
+            self.account.end_listing()
+        except BrokerError as error:
+            self._break(f"{why or 'its link to IB is back'}, and its lists cannot be read: {error}")
+            return
+        if self._connection is not connection:
+            return
         if data_lost:
             for contract in self.quotes.lost():
                 self.quotes.subscribe(contract)
             self.live_bars.resubscribe()
-        self.link_is_up = True
+        self.link.is_up = self.is_synchronised = True
         self._events.append(ConnectionChanged(self.mode, connected=True))
         self.finish()
 
-    def on_packet(self) -> None:  # noqa: D102
-        self.last_message = monotonic()
-        if self._connection is not None:
-            self._connection.packet()
+    # --- how it is looked after: see `Patient` -----------------------------------------------------------------------
 
-    def on_packet_end(self) -> None:  # noqa: D102
+    def ask_time(self) -> None:  # noqa: D102
+        if self._wire is not None:
+            self._wire.ask_time()
+
+    def is_dead(self, seconds: float) -> None:  # noqa: D102
+        self._break(f"TWS has said nothing for {seconds:.1f} s, and does not answer")
+
+    def has_slept(self, seconds: float) -> None:  # noqa: D102
+        if not self.is_synchronised:
+            return
+        why = f"this computer stood still for {seconds:.0f} s"
+        self.is_synchronised = False
+        self.quotes.stale()
+        self._events.append(ConnectionChanged(self.mode, connected=False, reason=why))
         self.finish()
+        self._run(self._recover(why, data_lost=True))
 
-    def on_closed(self, reason: str) -> None:  # noqa: D102
-        if self._connection is not None:
-            self._connection.closed(reason)
-        if self.is_up:
-            self.is_up = self.is_synchronised = False
-            self._wire = self._connection = None
-            self._forget_connection()
-            why = reason or "TWS has closed the connection"
-            _log.warning("the connection to TWS is lost: %s", why)
-            self._events.append(ConnectionChanged(self.mode, connected=False, reason=why))
-            self.finish()
+    def look_again(self) -> None:  # noqa: D102
+        if self.is_synchronised and any(trade.origin is Origin.OURS for trade in self.book.working.values()):
+            self._run(self.look())
+
+    def _break(self, why: str, *, for_good: bool = False) -> None:
+        """Close a connection that is good for nothing."""
+        wire = self._wire
+        self._lost(why, for_good=for_good)
+        if wire is not None:
+            wire.close()
+
+    def told_time(self, moment: int) -> None:
+        """TWS's time, epoch seconds."""
+        self.skew = moment - self.now() / NS
+        if abs(self.skew) > self._timing.skew_told and self.mode is not Mode.SIMULATED:
+            _log.warning("TWS's clock is %+.0f s off this machine's: set the clock", self.skew)
+
+    def closed(self, hearing: Hearing, why: str) -> None:
+        """The socket of a connection is closed; it matters when that is the one we have."""
+        if hearing is self._hearing:
+            self._lost(why)
+
+    def _lost(self, why: str, *, for_good: bool = False) -> None:
+        """The connection is gone; it is told once."""
+        if not self.is_up:
+            return
+        self.is_up = self.is_synchronised = False
+        self._wire = self._connection = None
+        self._forget_connection()
+        _log.warning("the connection to TWS is lost: %s", why)
+        self._events.append(ConnectionChanged(self.mode, connected=False, reason=why))
+        self.finish()
+        self._keeper.lost(why, for_good=for_good)

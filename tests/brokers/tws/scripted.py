@@ -17,6 +17,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from src.brokers.tws.broker import TwsBroker
+from src.brokers.tws.timing import Timing
 from src.gateways.tws_codec import (
     AccountSummaryEnd,
     AcctDownloadEnd,
@@ -60,6 +61,7 @@ from src.gateways.tws_codec import (
     negotiate,
 )
 from src.runtime.bridge import LoopThread
+from src.runtime.clock import Clock
 from src.settings import Settings
 
 ACCOUNT = "DUSIM01"
@@ -170,6 +172,9 @@ def _details(client: Client, message: ReqContractDetails) -> None:
     client.send(found, ContractDataEnd(message.req_id))
 
 
+_TIMING = Timing()
+
+
 class ScriptedTws:
     """Listens inside `with`; `answers` may be changed at any time before the request in question comes."""
 
@@ -219,10 +224,16 @@ class ScriptedTws:
 
         thread.call(run(), 5.0)
 
-    def broker(self, client_id: int = 1, **settings: Any) -> TwsBroker:
+    def broker(
+        self,
+        client_id: int = 1,
+        timing: Timing = _TIMING,
+        clock: Clock | None = None,
+        **settings: Any,
+    ) -> TwsBroker:
         """A broker for this TWS, with short deadlines; not connected."""
         short = {"connect_timeout": 1.0, "order_timeout": 1.5, "read_timeout": 2.0, **settings}
-        return TwsBroker(Settings(**short), "127.0.0.1", self.port, client_id=client_id)
+        return TwsBroker(Settings(**short), "127.0.0.1", self.port, client_id=client_id, timing=timing, clock=clock)
 
     def __enter__(self) -> Self:
         self._thread = LoopThread("scripted-tws")

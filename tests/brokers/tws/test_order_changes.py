@@ -10,6 +10,7 @@ from time import monotonic
 import pytest
 
 from src.brokers.tws.broker import TwsBroker
+from src.brokers.tws.timing import Timing
 from src.domain.errors import (
     InvalidOrderError,
     OrderOutcomeUnknownError,
@@ -251,7 +252,7 @@ def test_thirty_two_threads_lose_no_order(tws: ScriptedTws, broker: TwsBroker) -
 
 def test_orders_go_before_everything_else(tws: ScriptedTws) -> None:
     """And no more messages leave in a second than are allowed."""
-    broker = tws.broker(max_requests_per_second=5, order_timeout=20.0)
+    broker = tws.broker(timing=Timing(oldest_order=20.0), max_requests_per_second=5, order_timeout=20.0)
     broker.connect()
     broker.qualify(STOCK)
     tws.on(PlaceOrder, accept)

@@ -1,0 +1,122 @@
+"""What one connection's TWS says, handed to the session's books: the `Inbox` of its wire. On the loop's thread only.
+
+Each connection has one of its own: a late word of a connection that is gone is not taken for one of the next.
+"""
+
+from dataclasses import replace
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from src.brokers.tws import convert
+from src.brokers.tws.connection import Connection
+from src.domain.account import OrderPreview
+from src.domain.errors import NotSupportedError
+from src.domain.market import Contract
+from src.domain.orders import AccountId, CommissionReport, OrderId
+from src.runtime.clock import monotonic
+
+if TYPE_CHECKING:
+    from src.brokers.tws.session import Session
+
+
+class Hearing:
+    """The inbox of one connection of `session`; `connection` is set as soon as there is one."""
+
+    connection: Connection
+
+    def __init__(self, session: "Session") -> None:
+        self._session = session
+
+    def on_open_order(self, found: convert.OpenOrder) -> None:
+        """See `Inbox`, here and below."""
+        self._session.book.opened(self._named(found))
+
+    def on_completed_order(self, found: convert.OpenOrder) -> None:  # noqa: D102
+        self._session.book.completed(self._named(found))
+
+    def _named(self, found: convert.OpenOrder) -> convert.OpenOrder:
+        return replace(found, order=replace(found.order, contract=self._session.contracts.known(found.order.contract)))
+
+    def on_order_status(self, report: convert.StatusReport) -> None:  # noqa: D102
+        self._session.book.reported(report)
+
+    def on_execution(self, executed: convert.Executed, request: int) -> None:  # noqa: D102
+        execution = replace(executed.execution, contract=self._session.contracts.known(executed.execution.contract))
+        live = request < 0
+        moved = self._session.book.executed(
+            replace(executed, execution=execution), live=live or self._session.connections > 0
+        )
+        if moved is None:
+            return
+        if live:
+            self._session.account.executed(execution, moved)
+        if live or self._session.is_synchronised:  # one that was missed has moved a position unseen
+            self._session.confirm_later(missed=not live)
+
+    def on_commission(self, report: CommissionReport) -> None:  # noqa: D102
+        execution = self._session.book.charged(
+            report, live=self._session.is_synchronised or self._session.connections > 0
+        )
+        if execution is not None and self._session.is_synchronised:
+            self._session.account.charged(execution, report)
+
+    def on_preview(self, order_id: OrderId, preview: OrderPreview | None) -> None:  # noqa: D102
+        self._session.orders.previewed(order_id, preview)
+
+    def on_position(self, account: AccountId, contract: Contract, quantity: Decimal, cost: Decimal) -> None:  # noqa: D102
+        self._session.account.position(account, self._session.contracts.known(contract), quantity, cost)
+
+    def on_portfolio(self, row: convert.PortfolioRow) -> None:  # noqa: D102
+        self._session.account.portfolio(replace(row, contract=self._session.contracts.known(row.contract)))
+
+    def on_account_value(self, account: AccountId, tag: str, value: str, currency: str) -> None:  # noqa: D102
+        self._session.account.value(account, tag, value, currency)
+
+    def on_account_time(self) -> None:  # noqa: D102
+        self._session.account.values_told()
+
+    def on_account_summary(self, account: AccountId, tag: str, value: str, currency: str) -> None:  # noqa: D102
+        self._session.account.summary(account, tag, value, currency)
+
+    def on_pnl(self, values: tuple[Decimal | None, Decimal | None, Decimal | None]) -> None:  # noqa: D102
+        self._session.account.profit(*values)
+
+    def on_price(self, request: int, tick: int, price: float, size: float) -> bool:  # noqa: D102
+        return self._session.quotes.price(request, tick, price, size)
+
+    def on_size(self, request: int, tick: int, size: float) -> bool:  # noqa: D102
+        return self._session.quotes.size(request, tick, size)
+
+    def on_data_type(self, request: int, data_type: int) -> bool:  # noqa: D102
+        return self._session.quotes.data_type(request, data_type)
+
+    def on_real_time_bar(self, request: int, start: int, prices: tuple[float, ...]) -> bool:  # noqa: D102
+        return self._session.live_bars.bar(request, start, prices)
+
+    def on_error(self, request: int, code: int, text: str) -> None:  # noqa: D102
+        session = self._session
+        self.connection.heard(code, text)
+        if session.orders.knows(OrderId(request)):
+            session.orders.heard(OrderId(request), code, text, session.now())
+        elif session.quotes.knows(request):
+            session.quotes.heard(request, code, text)
+        elif session.live_bars.knows(request):
+            session.live_bars.heard(request, code, text)
+        elif request == session.pnl_request:
+            session.pnl_failure = NotSupportedError(f"no profit and loss of the account: {text}", code=code)
+        elif request < 0:
+            session.heard_of_all(code, text)
+
+    def on_packet(self) -> None:  # noqa: D102
+        self._session.last_message = monotonic()
+        self.connection.packet()
+
+    def on_packet_end(self) -> None:  # noqa: D102
+        self._session.finish()
+
+    def on_closed(self, reason: str) -> None:  # noqa: D102
+        self.connection.closed(reason)
+        self._session.closed(self, reason or "TWS has closed the connection")
+
+    def on_time(self, moment: int) -> None:  # noqa: D102
+        self._session.told_time(moment)
