@@ -17,6 +17,12 @@ Address = tuple[str, int]
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
+@pytest.fixture(autouse=True)
+def state_of_its_own(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test reads or writes the journal of the person who runs it, whatever it sets or leaves unset."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("home")))
+
+
 @pytest.fixture
 def quiet_address() -> Iterator[Address]:
     """An address of this machine where nothing listens, and where nothing else can while the test runs."""

@@ -108,6 +108,12 @@ class GuardedBroker:
         return self._admission.books.session
 
     @property
+    def highest_order_id(self) -> int:
+        """The highest order id that any session has journalled under this client id; 0 when none was."""
+        journal = self._admission.books.journal
+        return 0 if journal is None else journal.highest_order_id(self._inner.health().client_id)
+
+    @property
     def refusals(self) -> Counter[str]:
         """How many orders each rule has refused in this session."""
         return self._admission.books.refusals

@@ -106,6 +106,7 @@ def open_broker(settings: "Settings", play: Play) -> Opening:
         reason, why = NO_LIBRARY, tws
     else:
         guard = guarded(settings, tws, egress, limits=play.limits, lasting=True)
+        tws.use_order_ids_above(guard.highest_order_id)
         return Opening(guard, attempts, found=found, tws=tws.tws)
     _refuse_to_fall_back(settings, why, attempts)
     broker = simulated()

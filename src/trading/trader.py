@@ -16,7 +16,17 @@ from typing import Any, Final
 
 from src.brokers.broker import Broker
 from src.brokers.command_line import in_one_line
-from src.domain.errors import BrokerError, InvalidOrderError, NoMarketDataError, NotSupportedError, OrderRejectedError
+from src.domain.errors import (
+    BrokerError,
+    ConnectionLostError,
+    InvalidOrderError,
+    NoMarketDataError,
+    NotConnectedError,
+    NotSupportedError,
+    OrderOutcomeUnknownError,
+    OrderRejectedError,
+    RequestTimeoutError,
+)
 from src.domain.events import (
     BarClosed,
     CommissionCharged,
@@ -48,7 +58,10 @@ _POLL: Final = 0.25  # real seconds without an event after which stop and deadli
 _PATIENCE: Final = 70.0  # real seconds to wait for the fills of a flattening
 _LOUD_REJECTIONS: Final = 10
 _LOUD_LIQUIDATIONS: Final = 3
-_REFUSALS: Final = (OrderRejectedError, InvalidOrderError, NoMarketDataError, NotSupportedError)
+#: Nothing was sent, or it was not taken: the order is counted, and the session goes on.
+_REFUSALS: Final = (OrderRejectedError, InvalidOrderError, NoMarketDataError, NotSupportedError, NotConnectedError)
+#: It may be at the venue: it counts as working until events tell, and nothing is sent again.
+_UNKNOWN: Final = (OrderOutcomeUnknownError, RequestTimeoutError, ConnectionLostError)
 
 
 class Trader:
@@ -61,6 +74,7 @@ class Trader:
         self._rejections = Repeated(_log, "rejections", _LOUD_REJECTIONS)
         self._liquidations = Repeated(_log, "liquidations", _LOUD_LIQUIDATIONS)
         self.failure: BaseException | None = None
+        self._lost: str | None = None  # why the connection is not there
         #: By symbol, the bars seen where they were too few for a first decision.
         self.undecided: dict[str, int] = {}
         self.broker, self._strategy, self._plan = broker, strategy, plan
@@ -121,6 +135,8 @@ class Trader:
             finally:
                 seconds = monotonic() - began
                 self._finish(stream)
+                if self._lost is not None and self.failure is None:
+                    self._fail("%s", ConnectionLostError(f"the session ended without its connection: {self._lost}"))
         self._observers.ended(self.failure)
         if self._lacks_history:
             contracts = self.contracts.values()
@@ -263,10 +279,13 @@ class Trader:
             trade = self.broker.place_order(order)
         except BrokerError as error:
             self._observers.answered(order, error)
-            if not isinstance(error, _REFUSALS):
+            if isinstance(error, _REFUSALS):
+                self.portfolio.refused(order)
+                self._count_rejection(order, str(error))
+            elif isinstance(error, _UNKNOWN):
+                _log.warning("what became of order %s is not known: %s", reference, error)
+            else:
                 raise
-            self.portfolio.refused(order)
-            self._count_rejection(order, str(error))
         else:
             self._order_ids[reference] = trade.order_id
             self._observers.answered(order, trade)
@@ -291,8 +310,8 @@ class Trader:
         _log.info("%d: %s", event.code, event.text)
 
     def _connection_changed(self, event: ConnectionChanged) -> None:
-        state = "is back" if event.connected else "is lost"
-        _log.warning("the connection %s: %s", state, event.reason or "no reason")
+        self._lost = None if event.connected else event.reason or "the venue has said no more"
+        _log.warning("the connection is %s", "back" if self._lost is None else f"lost: {self._lost}")
 
     def _filled(self, fill: Fill) -> None:
         ours = self._own_part(fill)
@@ -319,6 +338,8 @@ class Trader:
 
     def _changed(self, trade: Trade) -> None:
         order = trade.order
+        if order.order_ref.startswith(self.prefix):
+            self._order_ids.setdefault(order.order_ref, trade.order_id)
         if (
             order.order_ref.startswith(self.prefix)
             and self.portfolio.changed(trade)
