@@ -73,6 +73,12 @@ class LiveAITrader:
         if self._trader is not None:
             self._trader.stop()
 
+    def interrupt(self) -> None:
+        """`stop` for a signal handler: before the session, KeyboardInterrupt breaks off what it waits for."""
+        self.stop()
+        if self._trader is None:
+            raise KeyboardInterrupt
+
     def run_trading_session(self, duration_minutes: float | None = 30) -> bool:
         """Trade for so many market minutes (None: until the prices end); False when there is no broker, or it failed.
 
@@ -269,7 +275,7 @@ def _run(wish: argparse.Namespace, signals: "Signals", until_the_end: ExitStack)
                 ),
             )
         )
-        signals.stop, signals.kill = trader.stop, lambda: throw(settings.state_dir, "SIGUSR1")
+        signals.stop, signals.kill = trader.interrupt, lambda: throw(settings.state_dir, "SIGUSR1")
         settle_heap()
         try:
             well = trader.run_trading_session(minutes)

@@ -150,13 +150,19 @@ class GuardedBroker:
         with self._lock:
             if self._watch is not None:
                 return
+            watch = books = None
             try:
-                books, closed = self._guards.begin()
-                self._admission.books, self._admission.closed = books, closed
+                books, self._admission.closed = self._guards.begin()
+                self._admission.books = books
                 watch = Watch(self._inner, self._admission, self._guards.latches, self, self._guards.told)
                 watch.begin(books, in_process=self._guards.in_process)
-            except BaseException:
+            except BaseException as error:
+                if watch is not None:
+                    watch.end()
                 self._inner.disconnect()
+                if books is not None:
+                    books.close(f"not begun: {type(error).__name__}")
+                    self._guards.end()
                 raise
             self._watch = watch
 

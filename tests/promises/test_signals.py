@@ -1,0 +1,141 @@
+"""I22: Ctrl-C and SIGTERM in every phase of a session: its end comes in time, in order, and the journal is whole."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from src.domain.orders import AccountId
+from src.gateways.tws_server import PaperGateway
+from src.records.journal_file import FOLDER
+from src.records.journal_reading import JournalReader
+from src.runtime.market import MarketRules, seeded_market
+from src.runtime.worker import wait_until
+
+ROOT = Path(__file__).parents[2]
+SHUTDOWN_SECONDS = 10.0
+#: What goes wrong at the gateway, and the request after which the signal comes.
+_STRATEGY = """
+from src.domain.orders import Action, Order
+class Buys:
+    warm_up = 0
+    def on_bar(self, bar, portfolio):
+        return [Order(bar.contract, Action.BUY, 1)]
+    def explain(self):
+        return "buys"
+"""
+PHASES = {
+    "waiting to be let in": ("- {on: startApi, action: drop}", "startApi"),
+    "waiting for positions": ("- {on: reqPositions, action: drop}", "reqPositions"),
+    "waiting for an acknowledgement": ("- {on: newOrder, action: drop}", "newOrder", "placeOrder"),
+    "waiting for a fill's news": (
+        "- {on: [execDetails, orderStatus, openOrder], action: drop}",
+        "newOrder",
+        "placeOrder",
+    ),
+    "trading": ("", "newOrder", "placeOrder"),
+}
+SIGNALS = [(signal.SIGINT, 130), (signal.SIGTERM, 143)]
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")
+
+
+@pytest.fixture
+def gateway() -> Iterator[PaperGateway]:
+    """A paper gateway that answers at once, and whose market runs a hundred times as fast."""
+    rules = MarketRules(preset="ideal", hours="always", seed=3)
+    with PaperGateway(seeded_market(rules, ["NVDA"], {AccountId("DUSIM01"): Decimal(10**6)}, speed=100)) as found:
+        yield found
+
+
+def started(port: int, folder: Path) -> "subprocess.Popen[str]":
+    """A session that buys once and holds."""
+    (folder / "mine.py").write_text(_STRATEGY)
+    own = {"IBKR_HOST_IP": "127.0.0.1", "IBKR_PORT": str(port), "IBKR_STATE_DIR": str(folder), "METRICS_PORT": "off"}
+    own["PYTHONPATH"] = str(folder)
+    command = [sys.executable, "live_trader.py", "--backend", "tws", "--symbols", "NVDA", "--strategy", "mine:Buys"]
+    return subprocess.Popen(
+        [*command, "--duration", "30", "--quiet"],
+        cwd=ROOT,
+        env={"PATH": os.environ["PATH"], "HOME": str(folder), **own},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def ends(process: "subprocess.Popen[str]", number: int, code: int, reached: Callable[[], bool]) -> str:
+    """Send the signal once `reached`; the exit code and the time that it took are right. What was said."""
+    assert wait_until(reached, 40), process.poll()
+    process.send_signal(number)
+    begun = time.monotonic()
+    _, errors = process.communicate(timeout=40)
+    assert time.monotonic() - begun < SHUTDOWN_SECONDS
+    assert process.returncode == code, errors
+    assert "Traceback" not in errors
+    return errors
+
+
+def journals_are_whole(folder: Path) -> None:
+    for path in (folder / FOLDER).glob("*.sqlite3"):
+        with JournalReader(path) as reader:
+            assert reader.sessions()
+            reader.facts()
+
+
+@pytest.mark.parametrize(("number", "code"), SIGNALS, ids=["SIGINT", "SIGTERM"])
+@pytest.mark.parametrize("phase", PHASES)
+def test_a_session_ends_in_time_in_every_phase(
+    gateway: PaperGateway, tmp_path: Path, phase: str, number: int, code: int
+) -> None:
+    scenario, *requests = PHASES[phase]
+    if scenario:
+        gateway.play(scenario)
+    process = started(gateway.port, tmp_path)
+    try:
+        ends(process, number, code, lambda: bool(gateway.truth().named(*requests)))
+    finally:
+        process.kill()
+        process.communicate()
+    journals_are_whole(tmp_path)
+    refs = [order.order_ref for order in gateway.truth().orders]
+    assert len(refs) == len(set(refs))
+
+
+@pytest.mark.parametrize(("number", "code"), SIGNALS, ids=["SIGINT", "SIGTERM"])
+def test_a_session_ends_in_time_while_nobody_shakes_hands(tmp_path: Path, number: int, code: int) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        silent.settimeout(40)
+        process = started(silent.getsockname()[1], tmp_path)
+        accepted, _ = silent.accept()
+        with accepted:
+            try:
+                ends(process, number, code, lambda: True)
+            finally:
+                process.kill()
+                process.communicate()
+
+
+def test_a_second_signal_ends_it_at_once_and_the_journal_is_whole(gateway: PaperGateway, tmp_path: Path) -> None:
+    gateway.play("- {on: newOrder, action: drop}")
+    process = started(gateway.port, tmp_path)
+    try:
+        assert wait_until(lambda: bool(gateway.truth().named("newOrder", "placeOrder")), 40)
+        process.send_signal(signal.SIGTERM)
+        time.sleep(0.3)  # two signals at once would be one
+        begun = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=10)
+    finally:
+        process.kill()
+        process.communicate()
+    assert time.monotonic() - begun < 2
+    assert process.returncode == 130
+    journals_are_whole(tmp_path)
