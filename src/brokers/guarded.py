@@ -82,7 +82,7 @@ class GuardedBroker:
             summary=self._account_values,
         )
         self._watch: Watch | None = None
-        self._lock = new_lock()
+        self._lock, self._looking = new_lock(), new_lock()
         self._number = 0
 
     # --- connection -------------------------------------------------------------------------------------------------
@@ -196,9 +196,10 @@ class GuardedBroker:
 
     def _look(self) -> None:
         """What a simulated broker's callers do in passing."""
-        if self._guards.in_process and self._watch is not None:
-            with suppress(BrokerError):
-                self._watch.look()
+        watch = self._watch
+        if self._guards.in_process and watch is not None:
+            with self._looking, suppress(BrokerError):  # one reader of the watch's events: a scraper may call as well
+                watch.look()
 
     def _account_values(self) -> AccountSummary | None:
         if self._guards.in_process:

@@ -1,12 +1,15 @@
 """IBKR_READ_ONLY: everything can be seen, nothing is ordered or changed, and the reason names the setting."""
 
+import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 
 import pytest
 
 from src.brokers.ib_gateway import IBGatewayClient
 from src.brokers.opening import Play
+from src.brokers.watching import Watch
 from src.domain.errors import InvalidOrderError
 from src.settings import Settings
 from tests.brokers.conftest import THURSDAY, nothing_was_sent
@@ -54,3 +57,26 @@ def test_everything_can_be_seen(client: IBGatewayClient) -> None:
     assert client.get_current_price("NVDA") > 0
     assert client.mode == "simulated"
     assert client.health_check()["connected"] is True
+
+
+def test_one_caller_at_a_time_looks_after_a_simulated_session(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The session's thread and a scraper's come by at once: the events of the watch have one reader."""
+    inside, most, entered = 0, 0, threading.Barrier(2)
+
+    def look(_: Watch) -> None:
+        nonlocal inside, most
+        inside += 1
+        most = max(most, inside)
+        with suppress(threading.BrokenBarrierError):
+            entered.wait(0.2)  # would be passed if both were here
+        inside -= 1
+
+    with IBGatewayClient(settings=settings, play=Play(start=THURSDAY)) as connected:
+        monkeypatch.setattr(Watch, "look", look)
+        other = threading.Thread(target=connected.broker.now)
+        other.start()
+        connected.broker.now()
+        other.join(10)
+    assert most == 1
