@@ -15,6 +15,7 @@ from typing import Final, NoReturn
 from src.brokers.books import Books
 from src.brokers.broker import Broker
 from src.brokers.exposure import Commitment, Exposure, same_contract
+from src.brokers.headroom import Headroom, Use, headroom
 from src.brokers.kill import Latches
 from src.brokers.reconciling import is_listed
 from src.brokers.risk import check, check_bracket, check_change, check_slips, lost_too_much
@@ -259,6 +260,23 @@ class Admission:
         self.books.refusals[refusal.rule] += 1
         self._latches.reduce(refusal.words)
         return True
+
+    def headroom(self) -> tuple[Headroom, ...]:
+        """What is used of the limits, for who looks on; a broker that does not tell now leaves dashes."""
+        broker, books = self._broker, self.books
+        now, summary = broker.now(), self._summary()
+        use = Use(
+            sent_last_minute=sum(sent > now - 60 * NS for sent, _ in tuple(self._sent)),
+            round_trips=books.round_trips,
+            net_liquidation=None if summary is None else summary.net_liquidation,
+            peak=None if self._peak is None else self._peak[1],
+        )
+        try:
+            positions = tuple((each.contract, each.quantity) for each in broker.positions())
+            use = replace(use, open_trades=broker.open_trades(), positions=positions, daily=broker.pnl().daily)
+        except BrokerError as error:
+            _log.debug("not all that is used of the limits is known: %s", error)
+        return headroom(self.limits, use)
 
     # --- reservations -----------------------------------------------------------------------------------------------
 

@@ -18,6 +18,7 @@ from src.brokers.admission import Admission
 from src.brokers.books import Books
 from src.brokers.broker import Bars, Broker, BrokerHealth
 from src.brokers.egress import Egress
+from src.brokers.headroom import Headroom
 from src.brokers.kill import Latches
 from src.brokers.risk_rules import Refusal
 from src.brokers.watching import Watch
@@ -184,15 +185,21 @@ class GuardedBroker:
     def health(self) -> BrokerHealth:
         """How the connection is, and what stops orders although it is well."""
         health = self._inner.health()
-        if health.error is None and health.connected and (stops := self._stops()):
+        if health.error is None and health.connected and (stops := self.stopped):
             return replace(health, error=stops)
         return health
 
-    def _stops(self) -> str:
+    @property
+    def stopped(self) -> str:
+        """Why no new risk is taken at present, for a person; empty when it is."""
         if self._guards.egress.breached:
             return "an order tried to leave that no intent stands behind: no order leaves this session any more"
         books = self._admission.books
         return self._admission.closed or books.unavailable or self._guards.latches.standing
+
+    def headroom(self) -> tuple[Headroom, ...]:
+        """What is used of the limits, for who looks on."""
+        return self._admission.headroom()
 
     def _look(self) -> None:
         """What a simulated broker's callers do in passing."""

@@ -50,11 +50,15 @@ def faces(
 
 def lookout(settings: "Settings", broker: "Broker") -> "Lookout":
     """Where to look at a session from; the market's closes are asked for where it has any."""
+    from src.brokers.guarded import GuardedBroker
     from src.console.view import Lookout
     from src.trading.closes import NyseCloses
 
     never_closes = broker.health().host is None and settings.sim_market_hours != "nyse"
-    return Lookout(broker, settings.strategy, None if never_closes else NyseCloses())
+    closes = None if never_closes else NyseCloses()
+    if isinstance(broker, GuardedBroker):
+        return Lookout(broker, settings.strategy, closes, broker.headroom, lambda: broker.stopped)
+    return Lookout(broker, settings.strategy, closes)
 
 
 @contextmanager

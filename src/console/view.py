@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Final, TypeVar
 
 from src.brokers.broker import Broker, BrokerHealth
+from src.brokers.headroom import Headroom
 from src.domain.account import AccountSummary, Position, masked
 from src.domain.errors import BrokerError
 from src.domain.market import Mode, Quote
@@ -21,15 +22,6 @@ from src.trading.watch import SessionFacts, SessionWatch
 T = TypeVar("T")
 #: A quote older than this many seconds is stale to a person's eye.
 STALE_SECONDS: Final = 60.0
-
-
-@dataclass(frozen=True, slots=True)
-class Headroom:
-    """How much of a limit is used: the rule's name, and both sides in words."""
-
-    rule: str
-    used: str
-    limit: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,14 +71,14 @@ class SessionView:
 class Lookout:
     """Where to look from: the broker, the strategy's name, the market's closes, and the limits' head-room.
 
-    `stopped` tells why no order may leave, None when they may.
+    `stopped` tells why no new risk is taken, nothing when it is.
     """
 
     broker: Broker
     strategy: str
     close_after: Callable[[int], int | None] | None = None
     headroom: Callable[[], tuple[Headroom, ...]] = tuple
-    stopped: Callable[[], str | None] = lambda: None
+    stopped: Callable[[], str] = str
 
     def look(self, facts: SessionFacts) -> SessionView:
         """Take it all in; nothing here waits for the venue."""
@@ -106,7 +98,7 @@ class Lookout:
             working=_known(broker.open_trades),
             summary=_known(broker.account_summary),
             headroom=self.headroom(),
-            stopped=self.stopped(),
+            stopped=self.stopped() or None,
             closes_in=None if close is None else (close - now) / NS,
         )
 

@@ -9,8 +9,9 @@ import pytest
 from rich.console import Console
 
 from src.brokers.broker import BrokerHealth
+from src.brokers.headroom import Headroom
 from src.console.live_view import screen_of
-from src.console.view import Headroom, Lookout, QuoteView, SessionView
+from src.console.view import Lookout, QuoteView, SessionView
 from src.domain.market import Contract, Mode, Quote, Source
 from src.domain.orders import Action, Order, OrderId, OrderStatus, OrderType, Trade
 from src.runtime.clock import NS
