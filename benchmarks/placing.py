@@ -21,7 +21,10 @@ from statistics import median
 from time import perf_counter
 from typing import Any
 
+from src.brokers.contracts import Contracts
 from src.brokers.ib_gateway import IBGatewayClient
+from src.brokers.order_desk import OrderDesk
+from src.domain.market import Contract
 from src.domain.orders import Action, Order
 from src.settings import Settings
 
@@ -56,7 +59,24 @@ def ours(port: int, folder: Path) -> Iterator[Callable[[str], None]]:
                 raise RuntimeError(answer)
 
         place.guards = lambda: guards(client)  # type: ignore[attr-defined]
+        place.bare = lambda file: bare(client, file)  # type: ignore[attr-defined]
         yield place
+
+
+def bare(client: IBGatewayClient, file: int) -> Callable[[str], None]:
+    """Places one share through the same broker without guards and journal, after one append and one fdatasync."""
+    guarded: Any = client.broker
+    inner, egress = guarded._inner, guarded._guards.egress  # noqa: SLF001  # nobody else has them, and nobody should
+    desk = OrderDesk(inner, Contracts(inner), 5.0)
+    contract = inner.qualify(Contract("NVDA"))
+
+    def place(action: str) -> None:
+        os.write(file, b"x" * 200)
+        os.fdatasync(file)
+        egress.permit()
+        desk.place(Order(contract, Action[action], Decimal(1), account=inner.account_id), 2.0)
+
+    return place
 
 
 def guards(client: IBGatewayClient) -> float:
@@ -98,10 +118,10 @@ def theirs(port: int, file: int) -> Iterator[Callable[[str], None]]:
     ib.disconnect()
 
 
-def measure(latency: int, orders: int) -> tuple[float, float, float]:
-    """Median seconds of a call: ours, theirs, and of our gate."""
+def measure(latency: int, orders: int) -> tuple[float, float, float, float]:
+    """Median seconds of a call: ours, ours without guards and journal, theirs, and of our gate."""
     _OUT.mkdir(exist_ok=True)
-    taken: dict[str, list[float]] = {"ours": [], "theirs": []}
+    taken: dict[str, list[float]] = {"ours": [], "theirs": [], "bare": []}
     with (
         gateway(latency) as port,
         tempfile.TemporaryDirectory(dir=_OUT) as folder,
@@ -109,14 +129,15 @@ def measure(latency: int, orders: int) -> tuple[float, float, float]:
         ours(port, Path(folder)) as place_ours,
         theirs(port, file.fileno()) as place_theirs,
     ):
+        place_bare = place_ours.bare(file.fileno())  # type: ignore[attr-defined]
         for number in range(orders):
             action = "SELL" if number % 2 else "BUY"
-            for name, place in (("theirs", place_theirs), ("ours", place_ours)):
+            for name, place in (("theirs", place_theirs), ("bare", place_bare), ("ours", place_ours)):
                 begun = perf_counter()
                 place(action)
                 taken[name].append(perf_counter() - begun)
         gate = place_ours.guards()  # type: ignore[attr-defined]
-    return median(taken["ours"]), median(taken["theirs"]), gate
+    return median(taken["ours"]), median(taken["bare"]), median(taken["theirs"]), gate
 
 
 def main() -> int:
@@ -127,9 +148,10 @@ def main() -> int:
     logging.basicConfig(level=logging.ERROR)
     failures = []
     for latency in (20, 0):
-        own, least, gate = measure(latency, orders)
+        own, unguarded, least, gate = measure(latency, orders)
         print(
-            f"gateway at {latency:>2} ms: {own * 1e3:6.2f} ms, ib_insync and one fdatasync {least * 1e3:6.2f} ms, "
+            f"gateway at {latency:>2} ms: {own * 1e3:6.2f} ms, unguarded {unguarded * 1e3:6.2f} ms, ib_insync and one fdatasync "
+            f"{least * 1e3:6.2f} ms, "
             f"{own / least:.2f} times; the gate {gate * 1e6:.0f} us, {gate / own:.1%} of a call"
         )
         if latency and own / least > WANTED:
