@@ -150,8 +150,8 @@ def main() -> int:
     for latency in (20, 0):
         own, unguarded, least, gate = measure(latency, orders)
         print(
-            f"gateway at {latency:>2} ms: {own * 1e3:6.2f} ms, unguarded {unguarded * 1e3:6.2f} ms, ib_insync and one fdatasync "
-            f"{least * 1e3:6.2f} ms, "
+            f"gateway at {latency:>2} ms: {own * 1e3:6.2f} ms, unguarded {unguarded * 1e3:6.2f} ms, "
+            f"ib_insync and one fdatasync {least * 1e3:6.2f} ms, "
             f"{own / least:.2f} times; the gate {gate * 1e6:.0f} us, {gate / own:.1%} of a call"
         )
         if latency and own / least > WANTED:
