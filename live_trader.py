@@ -229,8 +229,7 @@ def _run(wish: argparse.Namespace, signals: "Signals", until_the_end: ExitStack)
     from src.brokers.kill import throw
     from src.brokers.opening import Play
     from src.console.faces import faces
-    from src.console.metrics import metrics_server
-    from src.console.notify import notifier
+    from src.console.watchers import watchers
     from src.runtime.heap import settle_heap
     from src.trading.strategy import parse_options
 
@@ -248,12 +247,7 @@ def _run(wish: argparse.Namespace, signals: "Signals", until_the_end: ExitStack)
         limits=wish.limits,
     )
     recorder = _recorder(wish, settings) if wish.report else None
-    metrics = metrics_server(settings, real_time=real_time)
-    if metrics is not None:
-        until_the_end.enter_context(metrics)  # left last: it stays until the session's end has been scraped
-    notices = notifier(settings) if real_time else None
-    if notices is not None:
-        until_the_end.enter_context(notices)
+    watching = until_the_end.enter_context(watchers(settings, real_time=real_time))  # left when all has been told
     minutes = wish.duration if wish.duration is not None or wish.replay else _DEFAULT_MINUTES
     with faces(
         settings, minutes=minutes, runs_ahead=not real_time, quiet=wish.quiet, page_port=wish.dashboard
@@ -269,8 +263,7 @@ def _run(wish: argparse.Namespace, signals: "Signals", until_the_end: ExitStack)
                 dry_run=wish.dry_run,
                 observers=(
                     *observers,
-                    *(() if metrics is None else (metrics.session,)),
-                    *(() if notices is None else (notices,)),
+                    *watching,
                     *(() if recorder is None else (recorder,)),
                 ),
             )

@@ -210,10 +210,3 @@ class MetricsServer:
         finally:
             connection.close()
         return answer.removeprefix("ok: ") if answer.startswith("ok: session ") else ""
-
-
-def metrics_server(settings: "Settings", *, real_time: bool) -> MetricsServer | None:
-    """The server of a session; None when METRICS_PORT is off, or not named for a session that outruns the day."""
-    if settings.metrics_port is None or not (real_time or "metrics_port" in settings.given):
-        return None
-    return MetricsServer(settings, real_time=real_time)

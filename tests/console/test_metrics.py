@@ -16,7 +16,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from src.brokers.opening import Play, open_broker
 from src.brokers.simulated import SimulatedBroker
-from src.console.metrics import MetricsServer, metrics_server
+from src.console.metrics import MetricsServer, SessionMetrics
+from src.console.watchers import watchers
 from src.domain.account import AccountSummary
 from src.domain.errors import ConfigurationError, NotConnectedError, OrderRefusedError
 from src.domain.events import ConnectionChanged, Notice
@@ -314,8 +315,8 @@ def test_a_session_whose_port_is_taken_trades_on_and_the_other_one_tells_of_it(
 @pytest.mark.parametrize(
     ("given", "real_time", "served"),
     [
-        ({}, True, True),
-        ({}, False, False),
+        ({"metrics_port": None}, False, False),
+        ({"metrics_port": "0"}, True, True),
         ({"metrics_port": "0"}, False, True),
         ({"metrics_port": "off"}, True, False),
     ],
@@ -325,7 +326,8 @@ def test_sessions_in_real_time_are_served_and_others_when_asked(
 ) -> None:
     """A replay at full speed is over before anybody could look."""
     loaded = load_settings(environ={}, symbols="MSFT", **given)
-    assert (metrics_server(loaded, real_time=real_time) is not None) is served
+    with watchers(loaded, real_time=real_time) as found:
+        assert [type(each) for each in found] == [SessionMetrics] * served
 
 
 def test_an_address_that_others_can_reach_needs_a_token() -> None:
