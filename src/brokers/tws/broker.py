@@ -127,7 +127,7 @@ class TwsBroker:
                 return
             name = library.choose(self._settings.library)
             thread = self._thread = self._thread or LoopThread("tws")
-            opening = self._session.open(name, *self._address, self._client_id)
+            opening = self._session.connect(name, *self._address, self._client_id)
             try:
                 self._await(thread, opening, 2 * self._settings.connect_timeout, "the connection")
             except BaseException:

@@ -54,6 +54,7 @@ class Connection:
         self._failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._read_only = asyncio.Event()
         self._phase = "connect"
+        self._asking = asyncio.Lock()  # the library keeps one question of a kind at a time
         #: The perm ids of all open orders, as they were last listed.
         self.listed: set[int] = set()
 
@@ -173,14 +174,18 @@ class Connection:
         if not self._settings.read_only:
             parts["open orders"] = self._all_open_orders
             parts["completed orders"] = lambda ib: ib.reqCompletedOrdersAsync(False)  # noqa: FBT003
-        await self._ask(parts, deadline)
-        await self._ask({"executions": lambda ib: ib.reqExecutionsAsync()}, deadline)  # after all orders are in
+        async with self._asking:
+            await self._ask(parts, deadline)
+            await self._ask({"executions": lambda ib: ib.reqExecutionsAsync()}, deadline)  # after all orders are in
         if self._failed.done():
             self._failed.result()
 
     async def look(self, timeout: float) -> None:  # noqa: ASYNC109
         """Ask for orders and executions once more."""
-        deadline = monotonic() + timeout
+        async with self._asking:
+            await self._look(monotonic() + timeout)
+
+    async def _look(self, deadline: float) -> None:
         parts: dict[str, Callable[[Any], Awaitable[Any]]] = {
             "open orders": self._all_open_orders,
             "completed orders": lambda ib: ib.reqCompletedOrdersAsync(False),  # noqa: FBT003
@@ -190,7 +195,8 @@ class Connection:
 
     async def list_positions(self, timeout: float) -> None:  # noqa: ASYNC109
         """Ask for all positions once more."""
-        await self._ask({"positions": lambda ib: ib.reqPositionsAsync()}, monotonic() + timeout)
+        async with self._asking:
+            await self._ask({"positions": lambda ib: ib.reqPositionsAsync()}, monotonic() + timeout)
 
     async def _ask(self, parts: dict[str, Callable[[Any], Awaitable[Any]]], deadline: float) -> None:
         tasks = {name: asyncio.ensure_future(self.wire.answer(ask)) for name, ask in parts.items()}

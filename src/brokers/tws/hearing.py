@@ -11,6 +11,7 @@ from src.brokers.tws import convert
 from src.brokers.tws.connection import Connection
 from src.domain.account import OrderPreview
 from src.domain.errors import NotSupportedError
+from src.domain.events import Notice
 from src.domain.market import Contract
 from src.domain.orders import AccountId, CommissionReport, OrderId
 from src.runtime.clock import monotonic
@@ -48,6 +49,10 @@ class Hearing:
         )
         if moved is None:
             return
+        if self._session.is_synchronised and not live:
+            text = f"an execution that TWS had not told, found in its list: {execution.exec_id}"
+            notice = Notice(self._session.now(), 0, text, execution.account, execution.order_id)
+            self._session.book.events.append(notice)
         if live:
             self._session.account.executed(execution, moved)
         if live or self._session.is_synchronised:  # one that was missed has moved a position unseen

@@ -69,6 +69,20 @@ class Keeper:
         )
         self._start(self._return(self._away))
 
+    async def pause(self) -> bool:
+        """Make no attempt for now; whether there would have been any."""
+        task = self._task
+        if self._away is None or task is None or task.done():
+            return False
+        self.stop()
+        await asyncio.gather(task, return_exceptions=True)
+        return True
+
+    def resume(self) -> None:
+        """Go on with the attempts."""
+        if self._away is not None:
+            self._start(self._return(self._away))
+
     def stop(self) -> None:
         """Neither look nor try any more."""
         task, self._task = self._task, None

@@ -139,6 +139,12 @@ class Wire:
         with suppress(OSError, RuntimeError, AttributeError):  # a socket that its peer has reset already
             self.ib.client.disconnect()
 
+    def abort(self) -> None:
+        """End the socket at once: what still waits in it, orders among it, never leaves."""
+        transport = self.ib.client.conn.transport
+        if transport is not None:
+            transport.abort()
+
     async def answer(self, request: Callable[[Any], Awaitable[Any]]) -> Any:
         """Send one request through the library's IB object and wait; RequestFailedError when TWS sends an error."""
         try:
@@ -161,6 +167,10 @@ class Wire:
         """Bytes that TWS has not taken yet."""
         transport = self.ib.client.conn.transport
         return 0 if transport is None else int(transport.get_write_buffer_size())
+
+    def ask_ids(self) -> None:
+        """Ask for the next order id that TWS takes."""
+        self.ib.client.reqIds(-1)
 
     def ask_time(self) -> None:
         """Ask for TWS's time; the answer is a sign of life."""
@@ -356,6 +366,10 @@ def _reader(base: Any, inbox: Inbox) -> Any:
         def currentTime(self, time: int) -> None:
             inbox.on_time(int(time))
             super().currentTime(time)
+
+        def nextValidId(self, reqId: int) -> None:
+            super().nextValidId(reqId)
+            self.ib.client.updateReqId(int(reqId))
 
         def connectionClosed(self) -> None:
             super().connectionClosed()

@@ -187,7 +187,11 @@ class MarketData:
             subscription.changed = False
             subscription.wake.set()
             quote = self._quote(subscription)
-            if quote is None or self._by_contract.get(subscription.contract.con_id) is not subscription:
+            if (
+                quote is None
+                or subscription.stale
+                or self._by_contract.get(subscription.contract.con_id) is not subscription
+            ):
                 continue
             before = self.latest.get(subscription.contract.con_id)
             self.latest[subscription.contract.con_id] = quote

@@ -79,6 +79,15 @@ class OrderBook:
         self.done: dict[int, Trade] = {}
         self.fills: dict[str, Fill] = {}
 
+    @property
+    def highest_id(self) -> int:
+        """The highest order id that this client has been seen to use; 0 for none."""
+        own = (order_id for client_id, order_id in self._by_id if client_id == self.client_id)
+        executed = (
+            each.execution.order_id for _, each in self._executions.values() if each.client_id == self.client_id
+        )
+        return max((0, *own, *executed))
+
     # --- ours -------------------------------------------------------------------------------------------------------
 
     def expect(self, order_id: OrderId, order: Order) -> None:

@@ -31,6 +31,8 @@ from src.runtime.clock import monotonic
 _log: Final = logging.getLogger(__name__)
 #: Seconds that an order's status may come after, or before, the message that explains it.
 _GRACE: Final = 0.3
+#: An order id that TWS has seen before.
+_ID_USED: Final = 103
 #: Changing what has ended (TWS code 104).
 _TOO_LATE: Final = 104
 #: Claims that end an order, if its state bears them out.
@@ -103,6 +105,8 @@ class Orders:
         """An error message on an order's id: a claim."""
         waits = self._waits.get(order_id, [])
         what = meaning(code, waits[-1].kind if waits else RequestKind.NONE)
+        if code == _ID_USED:
+            self._venue.wire.ask_ids()
         if what in _ENDS:
             self._book.claim(order_id, code, text)
         for wait in waits:

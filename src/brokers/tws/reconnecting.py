@@ -47,7 +47,7 @@ class Reconnecting:
         self._pauses = pauses(first_pause, timing.longest_pause, chance)
         self.attempts = 0
 
-    async def run(self) -> str | None:
+    async def run(self) -> str | None:  # noqa: C901  # one branch for each way in which an attempt ends
         """Return None once it is there again, else why there will be no further attempt."""
         lost_at = told_at = monotonic()
         taken = 0
@@ -67,6 +67,9 @@ class Reconnecting:
                 why = str(error)
                 if isinstance(error, ConnectionFailedError) and error.phase == _LIBRARY:
                     return why
+            except Exception as error:  # noqa: BLE001  # whatever it is, the attempts do not end with it
+                _log.exception("an attempt to reach TWS has failed in itself")
+                why = f"an error of our own: {type(error).__name__}"
             else:
                 return None
             _log.debug("attempt %d to reach TWS again: %s", self.attempts, why)

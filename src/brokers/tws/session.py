@@ -40,7 +40,7 @@ from src.domain.errors import (
 )
 from src.domain.events import ConnectionChanged, Event, Notice
 from src.domain.market import BarSize, Contract, Mode, Quote
-from src.domain.orders import AccountId, Origin
+from src.domain.orders import AccountId
 from src.runtime.bridge import EventStream
 from src.runtime.clock import NS, monotonic, new_chance
 from src.settings import Settings
@@ -49,6 +49,8 @@ _log: Final = logging.getLogger(__name__)
 Address = tuple[str, int]
 _NO_LINK: Final = "TWS has lost its connection to IB (1100); it tries again by itself"
 _NOT_CONNECTED: Final = 504
+#: The farm of prices; the others serve history and contracts.
+_PRICES_DOWN: Final = 2103
 _ELSEWHERE: Final = "TWS is logged in to another account than before: start a new session"
 #: Bytes that may wait in the socket's buffer: a TWS that reads nothing gets no more orders.
 _MOST_WAITING: Final = 65_536
@@ -107,9 +109,23 @@ class Session:
         self.server_version: int | None = None
         self.last_message: float | None = None
         self.connections = 0
+        self._doubts, self._looked_for = 0, -1  # which doubt what is known is under, and which one is being settled
+        self._link_is_back, self._data_lost = True, False
         self.skew: float | None = None  # seconds by which TWS's clock is ahead of ours
 
     # --- connection -------------------------------------------------------------------------------------------------
+
+    async def connect(self, library: str, host: str, port: int, client_id: int) -> None:
+        """Connect now, instead of the attempts under way; those go on when it fails."""
+        trying = await self._keeper.pause()
+        if self.is_up:
+            return
+        try:
+            await self.open(library, host, port, client_id)
+        except BaseException:
+            if trying:
+                self._keeper.resume()
+            raise
 
     async def open(self, library: str, host: str, port: int, client_id: int) -> None:
         """Connect and synchronise; on failure everything is as before."""
@@ -118,10 +134,10 @@ class Session:
         wire = Wire(library, hearing, self._egress)
         connection = hearing.connection = Connection(wire, self._settings, host, port, client_id)
         self._wire, self._connection, self._hearing, self.pnl_request = wire, connection, hearing, None
-        self.link.is_up = True
+        self.link.is_up = self._link_is_back = True
+        self._doubts, self._data_lost = self._doubts + 1, False
         try:
             await connection.open()
-            wire.use_ids_above(max(self._least_id, *self.book.trades, 0))
             self.accounts = tuple(AccountId(each) for each in wire.accounts)
             account = connection.account()
             if self.account.account not in ("", account):
@@ -134,6 +150,7 @@ class Session:
             self.account.begin_listing()
             await connection.synchronise(account)
             self.account.end_listing()
+            wire.use_ids_above(max(self._least_id, self.book.highest_id))
             self.book.forget_others_but(connection.listed)
             self.pnl_request, self.pnl_failure = wire.subscribe_pnl(account), None
         except BaseException:
@@ -372,19 +389,31 @@ class Session:
     def heard_of_all(self, code: int, text: str) -> None:
         """A message about no request: the link to IB, the data farms."""
         what = self.link.heard(code, text)
+        if what is Meaning.LINK_LOST:
+            self._doubts, self._link_is_back = self._doubts + 1, False
         if what is Meaning.LINK_LOST and self.link.is_up:
             self.link.is_up = False
             self.quotes.stale()
             self._events.append(ConnectionChanged(self.mode, connected=False, reason=f"{code} {text}"))
         elif what in (Meaning.LINK_BACK, Meaning.LINK_BACK_DATA_LOST) and not self.link.is_up:
-            self._run(self._recover("", data_lost=what is Meaning.LINK_BACK_DATA_LOST))
+            self._link_is_back = True
+            self._recover("its link to IB is back", data_lost=what is Meaning.LINK_BACK_DATA_LOST)
         elif what is Meaning.PORT_CHANGED:
             self._break(f"{code} {text}: set IBKR_PORT to TWS's new port, and start a new session", for_good=True)
-        elif what is Meaning.FRAMING_LOST:
+        elif what is Meaning.FARM_DOWN and code == _PRICES_DOWN:
+            self.quotes.stale()  # TWS does not say whose: what still ticks is good again at once
+        elif what in (Meaning.FRAMING_LOST, Meaning.NOT_CONNECTED):
             self._break(f"{code} {text}")
 
-    async def _recover(self, why: str, *, data_lost: bool) -> None:
+    def _recover(self, why: str, *, data_lost: bool) -> None:
         """What is known may be old: look what has happened, subscribe anew if the data were lost, then trade on."""
+        self._data_lost |= data_lost
+        if self._looked_for != self._doubts:
+            self._looked_for = self._doubts
+            self._run(self._look_at_all(why, self._doubts))
+
+    async def _look_at_all(self, why: str, doubts: int) -> None:
+        """Settle this doubt; one that has come meanwhile has a look of its own."""
         connection = self._connection
         if connection is None:
             return
@@ -395,16 +424,19 @@ class Session:
             await connection.list_positions(self._settings.connect_timeout)
             self.account.end_listing()
         except BrokerError as error:
-            self._break(f"{why or 'its link to IB is back'}, and its lists cannot be read: {error}")
+            if self._connection is connection and self._doubts == doubts:
+                self._break(f"{why}, and its lists cannot be read: {error}")
             return
-        if self._connection is not connection:
+        if self._connection is not connection or self._doubts != doubts:
             return
-        if data_lost:
+        if self._data_lost:
+            self._data_lost = False
             for contract in self.quotes.lost():
                 self.quotes.subscribe(contract)
             self.live_bars.resubscribe()
-        self.link.is_up = self.is_synchronised = True
-        self._events.append(ConnectionChanged(self.mode, connected=True))
+        self.is_synchronised, self.link.is_up = True, self._link_is_back
+        if self.link.is_up:
+            self._events.append(ConnectionChanged(self.mode, connected=True))
         self.finish()
 
     # --- how it is looked after: see `Patient` -----------------------------------------------------------------------
@@ -420,14 +452,14 @@ class Session:
         if not self.is_synchronised:
             return
         why = f"this computer stood still for {seconds:.0f} s"
-        self.is_synchronised = False
+        self._doubts, self.is_synchronised = self._doubts + 1, False
         self.quotes.stale()
         self._events.append(ConnectionChanged(self.mode, connected=False, reason=why))
         self.finish()
-        self._run(self._recover(why, data_lost=True))
+        self._recover(why, data_lost=True)
 
     def look_again(self) -> None:  # noqa: D102
-        if self.is_synchronised and any(trade.origin is Origin.OURS for trade in self.book.working.values()):
+        if self.is_synchronised:  # also when nothing works: the message that was lost may be an order's last
             self._run(self.look())
 
     def _break(self, why: str, *, for_good: bool = False) -> None:
@@ -435,7 +467,7 @@ class Session:
         wire = self._wire
         self._lost(why, for_good=for_good)
         if wire is not None:
-            wire.close()
+            wire.abort()
 
     def told_time(self, moment: int) -> None:
         """TWS's time, epoch seconds."""

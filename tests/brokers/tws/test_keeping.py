@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from decimal import Decimal
 from itertools import islice
 from random import Random
@@ -198,7 +199,7 @@ def test_order_ids_stay_above_all_that_were_used_whatever_tws_says(tws: Scripted
 
 def test_a_peer_that_falls_silent_is_noticed_within_two_heartbeats(tws: ScriptedTws, connected: Open) -> None:
     """It neither closes nor answers; it is left, and tried again."""
-    broker = connected()
+    broker = connected(timing=replace(FAST, reconcile=60.0))
     stream = broker.events()
     tws.on(ReqCurrentTime, lambda *_: None)
     began = monotonic()
@@ -211,7 +212,7 @@ def test_a_peer_that_falls_silent_is_noticed_within_two_heartbeats(tws: Scripted
 
 def test_a_quiet_market_is_no_dead_peer(tws: ScriptedTws, connected: Open) -> None:
     """Asked for the time, TWS answers, and that is enough."""
-    broker = connected()
+    broker = connected(timing=replace(FAST, reconcile=60.0))
     wait_until(lambda: len(tws.asked(ReqCurrentTime)) >= 4)
     assert broker.is_connected
     assert broker.health().reconnects == 0
