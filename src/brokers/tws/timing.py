@@ -9,7 +9,7 @@ class Timing:
 
     #: Silence after which TWS is asked for a word; twice as long, and the connection counts as dead.
     heartbeat: float = 5.0
-    #: Between two looks at TWS's lists of orders and executions while orders of ours work.
+    #: Between two looks at TWS's lists of orders and executions.
     reconcile: float = 30.0
     #: TWS's answer to such a look.
     look: float = 4.0
