@@ -11,7 +11,7 @@ from src.brokers.books import Books
 from src.brokers.broker import Broker
 from src.brokers.egress import Egress
 from src.brokers.guarded import GuardedBroker, Guards
-from src.brokers.kill import Latches, TraderFile, TraderNote
+from src.brokers.kill import Latches, TraderFile, TraderNote, forget_those_gone
 from src.brokers.redaction import redact_logs
 from src.domain.errors import JournalInUseError
 from src.domain.journal_facts import SessionFacts
@@ -52,6 +52,7 @@ def guarded(
         journal, trouble = _journal(settings, broker, session, lasting=lasting) if kept else (None, "")
         if lasting and journal is not None:
             health = broker.health()
+            forget_those_gone(settings.state_dir, key)  # this session has taken over what they left
             note = TraderNote(getpid(), health.client_id, health.host, health.port, session)
             file[:] = [(TraderFile(settings.state_dir, key, note), note)]
         return Books(journal, session, broker.now, today), trouble

@@ -220,6 +220,13 @@ def forget(path: Path) -> None:
             each.unlink(missing_ok=True)
 
 
+def forget_those_gone(folder: Path, account: str) -> None:
+    """Remove the notes of one account's traders that have gone without a word."""
+    for path, _ in list(traders(folder)):
+        if path.name.startswith(f"{_TRADER}-{account}-") and is_gone(path):
+            forget(path)
+
+
 def _lock_of(path: Path) -> Path:
     return path.with_name(f".{path.name}.lock")
 

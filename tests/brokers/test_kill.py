@@ -95,6 +95,14 @@ def test_a_trader_says_who_it_is_while_it_runs(tmp_path: Path) -> None:
     note = TraderNote(123, 1, "127.0.0.1", 7497, "session")
     file = TraderFile(tmp_path, "abc", note)
     assert [each for _, each in kill.traders(tmp_path)] == [note]
+    kill.forget_those_gone(tmp_path, "abc")
+    assert [each for _, each in kill.traders(tmp_path)] == [note]
+    file._lock.release()  # as the system does when a process ends
+    kill.forget_those_gone(tmp_path, "other")
+    assert [each for _, each in kill.traders(tmp_path)] == [note]
+    kill.forget_those_gone(tmp_path, "abc")
+    assert list(kill.traders(tmp_path)) == []
+    file = TraderFile(tmp_path, "abc", note)
     (tmp_path / "TRADER-abc-broken").write_text("{")
     assert len(list(kill.traders(tmp_path))) == 1
     file.close()
