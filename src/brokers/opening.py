@@ -144,7 +144,10 @@ def _refuse_to_fall_back(settings: "Settings", why: str, attempts: tuple[Finding
     elif settings.fallback == "never":
         no = "IBKR_FALLBACK=never forbids the simulator"
     elif open_business := _open_business(settings):
-        no = f"{open_business}: that is never left alone for a simulation"
+        no = (
+            f"{open_business}: that is never left alone for a simulation. Start TWS, which settles it (`python -m src "
+            "orders` lists the orders); IBKR_BACKEND=simulated simulates all the same"
+        )
     elif settings.fallback == "ask" and not _person_agrees(why):
         no = "IBKR_FALLBACK=ask, and nobody agreed to simulate"
     else:
