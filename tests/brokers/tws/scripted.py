@@ -202,10 +202,13 @@ class ScriptedTws:
         self.answers[kind] = answer
 
     def on_positions_first(self, code: int, text: str) -> None:
-        """Say something about no request in the midst of the synchronisation, then list no positions."""
+        """Say something about no request in the midst of the first synchronisation, then list no positions."""
+        told: list[int] = []
 
         def answer(client: Client, _: object) -> None:
-            client.error(-1, code, text)
+            if not told:
+                client.error(-1, code, text)
+                told.append(code)
             client.send(PositionEnd())
 
         self.on(ReqPositions, answer)
