@@ -24,7 +24,7 @@ PROBLEM = $(shell \
 RUN    := --backend simulated --replay data/sample --symbols MSFT,AAPL --strategy sma --speed max
 
 .DEFAULT_GOAL := help
-.PHONY: run test check ib_async ibkr-test monitor check-dashboards bench bench-wire bench-metrics lock clean help
+.PHONY: pictures run test check ib_async ibkr-test monitor check-dashboards bench bench-wire bench-metrics lock clean help
 
 run: $(VENV)/.runtime .env  ## set up, then trade five recorded days on the simulated exchange
 	@$(BIN)/python live_trader.py $(RUN)
@@ -72,6 +72,9 @@ lock:  ## resolve the *.in files anew into locks with hashes
 	    $(TMPENV)/bin/uv --no-config pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
 	        --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" $$name.in -o $$name.txt || exit 1; \
 	done
+
+pictures: $(VENV)/.dev  ## draw the pictures of docs/ anew, with headless Chromium
+	@$(BIN)/python -m tests.console.draw_pictures
 
 clean:  ## remove the environments and every cache; .env stays
 	@rm -rf $(VENV) $(BENCH) $(TMPENV) $(dir $(PEERS)) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache benchmarks/out

@@ -205,7 +205,7 @@ def _account(view: SessionView, width: int) -> "list[Text]":
     money = [
         ("session ", "dim"),
         *_signed(facts.realized_pnl + facts.unrealized_pnl),
-        (f"  commissions {_money(facts.commissions)}  drawdown {facts.max_drawdown:.2%}", ""),
+        (f"  costs {_money(facts.commissions)}  drawdown {facts.max_drawdown:.2%}", ""),
         (f"  orders {facts.orders} fills {facts.fills} refused {facts.refused}", ""),
     ]
     account = [("account ", "dim"), (f"{worth} net liquidation, {free} available", "")]
