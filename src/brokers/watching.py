@@ -298,7 +298,7 @@ class Watch:
         if self._books.journal is None:
             return
         self._books.catch_up(self._broker.fills(), announce=True)
-        if self._differences():
+        if self._differences() or any(fill.commission_report is None for fill in self._broker.fills()):
             self._broker.synchronise()
             self._books.catch_up(self._broker.fills(), announce=True)
         self._explain_positions(first=False, patience=1)

@@ -148,6 +148,8 @@ class _Link:
             self.end(Do.RESET)
 
     async def _meet(self, way: Way, kind: str, whole: bytes) -> None:
+        if self._proxy.witness is not None:
+            self._proxy.witness(way, kind, whole)
         fault = next((each for each in self._proxy.faults if each.meets(way, kind)), None)
         if fault is None:
             await self._send(way, kind, whole)
@@ -163,8 +165,11 @@ class _Link:
             await self._send(way, kind, whole[: fault.at])
             if fault.do not in (Do.DROP, Do.TRUNCATE):
                 self.end(fault.do)
+            if fault.do is Do.HALF_OPEN:
+                await self._send(way, kind, whole[fault.at :])  # TCP loses nothing: once it flows again
 
     async def _send(self, way: Way, kind: str, data: bytes) -> None:
+        await self.flows.wait()
         if not data or self.is_silent:
             return
         shape, loop = self._proxy.shapes[way], asyncio.get_running_loop()
@@ -225,6 +230,8 @@ class FaultProxy:
         self.shapes = {way: Shape() for way in Way}
         self.held: dict[Way, list[bytes]] = {way: [] for way in Way}
         self.passed: list[Passed] = []
+        #: Is shown each whole message before it meets its fate, on the proxy's thread.
+        self.witness: Callable[[Way, str, bytes], None] | None = None
         self.links: set[_Link] = set()
         self.accepted = 0
         self._thread = LoopThread("fault-proxy")

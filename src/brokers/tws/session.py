@@ -289,6 +289,7 @@ class Session:
             if self._connection is None:
                 return
             self._look = asyncio.ensure_future(self._connection.look(self._timing.look))
+            self._look.add_done_callback(_seen)
         try:
             await asyncio.shield(self._look)
             if self._connection is not None:
@@ -491,3 +492,9 @@ class Session:
         self._events.append(ConnectionChanged(self.mode, connected=False, reason=why))
         self.finish()
         self._keeper.lost(why, for_good=for_good)
+
+
+def _seen(task: "asyncio.Task[None]") -> None:
+    """A look whose askers have gone may fail without a word."""
+    if not task.cancelled():
+        task.exception()

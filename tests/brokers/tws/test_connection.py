@@ -5,6 +5,7 @@
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from time import monotonic
 from typing import Any
 
@@ -332,3 +333,15 @@ def test_calls_from_the_connections_own_thread_are_refused_not_hung(broker: TwsB
 
     with pytest.raises(NotConnectedError, match="wait for itself"):
         broker.tws(inside)
+
+
+def test_several_who_ask_for_the_lists_at_once_are_all_answered() -> None:
+    """The library takes one such question at a time: a second one asked meanwhile would leave the first without end."""
+    with ScriptedTws() as tws:
+        broker = tws.broker(connect_timeout=3.0)
+        broker.connect()
+        since = monotonic()
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(lambda _: broker.synchronise(), range(8)))
+        assert monotonic() - since < 3.0
+        broker.disconnect()

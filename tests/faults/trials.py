@@ -1,0 +1,287 @@
+"""The trials that `make test` runs with a few seeds and `make prove` with as many as there is time for.
+
+Each takes a folder and a seed, and answers how often it has tried and what it found: sentences that begin with the
+invariant they break. One seed does the same again, as far as threads and sockets do.
+"""
+
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+from random import Random
+from typing import Final
+
+from src.domain.codes import CODES
+from src.domain.errors import BrokerError, NotConnectedError, OrderOutcomeUnknownError, OrderRefusedError
+from src.domain.events import Filled
+from src.domain.orders import OrderChange, OrderId
+from src.domain.outcomes import execution_family
+from tests.faults import oracle
+from tests.faults.harness import GRACE, Answer, FaultStage, Ruler, pause, wait_for
+from tests.faults.proxy import PLACE_ORDER, Do, Fault, Way
+
+#: The messages that answer an order, by their numbers: openOrder, orderStatus, execDetails, commissionReport.
+OPEN_ORDER, ORDER_STATUS, EXEC_DETAILS, COMMISSION = "5", "3", "11", "59"
+_WAYS_BACK: Final = ("reconnect", "restart", "crash")
+_WHOLE: Final = 100_000
+
+
+@dataclass(slots=True)
+class Result:
+    """How many trials were made, and every difference found in them."""
+
+    trials: int = 0
+    failures: list[str] = field(default_factory=list)
+
+    def count(self, found: list[str], what: str) -> None:
+        """One more trial, with what it found."""
+        self.trials += 1
+        self.failures += [f"{each} [{what}]" for each in found]
+
+
+Trial = Callable[[Path, int], Result]
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """A trial, and the invariants that its trials count for."""
+
+    run: Trial
+    invariants: tuple[str, ...]
+
+
+def _chance(seed: int, name: str) -> Random:
+    return Random(f"{name} {seed}")  # noqa: S311  # chance that can be repeated
+
+
+@contextmanager
+def _heard(logger: str = "src") -> Iterator[list[str]]:
+    """What is logged meanwhile."""
+    lines: list[str] = []
+
+    class Listener(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            lines.append(record.getMessage())
+
+    listener, found = Listener(), logging.getLogger(logger)
+    found.addHandler(listener)
+    try:
+        yield lines
+    finally:
+        found.removeHandler(listener)
+
+
+def come_back(stage: FaultStage, how: str) -> None:
+    """Reconnect the same session, begin a new one, or begin a new one after the old was killed."""
+    if how != "reconnect":
+        stage.restart(crash=how == "crash")
+        return
+
+    broker = stage.broker
+    assert wait_for(lambda: broker.is_connected, 20.0), "not connected again after 20 s"
+    # It may not have noticed yet that it was gone: what is settled is settled in the end.
+
+
+def late(answer: Answer, deadline: float, ruler: Ruler) -> list[str]:
+    """I12: whether a call outlasted its deadline by more than a quarter of a second, the machine's own lag aside."""
+    over = answer.seconds - deadline - GRACE - ruler.lag
+    return [f"I12: {answer.seconds:.3f} s, with {deadline:g} s to answer"] if over > 0 else []
+
+
+# --- T1 ---------------------------------------------------------------------------------------------------------------
+
+
+def cut_orders(folder: Path, seed: int, rounds: int = 12) -> Result:
+    """T1: the connection is spoiled after any byte of an order or of an answer to it; then we come back.
+
+    Nothing is guessed meanwhile, and nothing more leaves on that side; afterwards journal and gateway agree.
+    """
+    chance, result = _chance(seed, "T1"), Result()
+    with FaultStage(folder, seed=seed) as stage, Ruler() as ruler:
+        stage.open()
+        for number in range(rounds):
+            do = chance.choice([Do.RESET, Do.FIN, Do.SILENCE, Do.HALF_OPEN])
+            way, kind = chance.choice(
+                [(Way.OUT, PLACE_ORDER)] * 2 + [(Way.IN, each) for each in (OPEN_ORDER, ORDER_STATUS, EXEC_DETAILS)]
+            )
+            at, back = chance.choice([chance.randrange(8), chance.randrange(260), _WHOLE]), chance.choice(_WAYS_BACK)
+            action, ref = chance.choice(["BUY", "SELL"]), f"cut-{number}"
+            order = stage.order(action, chance.randint(1, 200), away=chance.choice([None, None, 1.0]), ref=ref)
+            stage.proxy.arm(Fault(do, way, kind, at=at))
+            ruler.reset()
+            answer = stage.attempt(order)
+            found = late(answer, stage.settings.order_timeout, ruler)
+            if isinstance(answer.error, OrderOutcomeUnknownError):
+                found += _blocked(stage, action, ref)
+            stage.proxy.behave()
+            come_back(stage, back)
+            found += stage.settled()
+            result.count(found, f"T1 seed {seed}, round {number}: {do} {way} {kind} at {at}, {back}")
+            if found:
+                break
+    return result
+
+
+def _blocked(stage: FaultStage, action: str, ref: str) -> list[str]:
+    """I2: while an outcome is not known, no other order leaves on that side of that symbol."""
+    before = stage.proxy.order_bytes
+    other = stage.attempt(stage.order(action, 1, ref=f"{ref}-other"))
+    record = stage.broker._admission.books.outcomes.of(ref)
+    if other.trade is not None or not isinstance(other.error, OrderRefusedError | NotConnectedError):
+        resolved = record is not None and not stage.broker._admission.unsettled
+        return [] if resolved else [f"I2: {ref} is in doubt, and another order came through: {other.error!r}"]
+    return [] if stage.proxy.order_bytes == before else [f"I2: bytes of an order left although {other.error}"]
+
+
+# --- T4 ---------------------------------------------------------------------------------------------------------------
+
+
+def fill_while_away(folder: Path, seed: int, rounds: int = 8) -> Result:
+    """T4: k of n shares fill while the connection is down; they are booked once, and announced once."""
+    chance, result = _chance(seed, "T4"), Result()
+    with FaultStage(folder, seed=seed) as stage:
+        stage.open()
+        for number in range(rounds):
+            total = chance.randint(2, 40)
+            filled, back = chance.randint(1, total), chance.choice(_WAYS_BACK)
+            action, ref = chance.choice(["BUY", "SELL"]), f"away-{number}"
+            stage.gateway.play(f"- {{on: newOrder, action: partial, shares: {filled}, count: 1}}")
+            stage.proxy.arm(Fault(chance.choice([Do.RESET, Do.FIN]), Way.OUT, PLACE_ORDER, at=_WHOLE))
+            with _heard() as said, stage.events() as told:
+                stage.attempt(stage.order(action, total, ref=ref))
+                wait_for(lambda: bool(oracle.executions_of(stage.truth(), ref)), 5.0)  # noqa: B023
+                stage.proxy.behave()
+                come_back(stage, back)
+                found = stage.settled()
+            families = [
+                execution_family(each.fill.execution.exec_id)[0]
+                for each in told
+                if isinstance(each, Filled) and each.fill.execution.order_ref == ref
+            ]
+            found += [f"I14: {each} was announced {families.count(each)} times" for each in {*families}
+                      if families.count(each) > 1]  # fmt: skip
+            if back == "reconnect" and not families:
+                found.append(f"I14: the fill of {ref} was no event")
+            if not any("filled while nobody watched" in line or "is known: FILLED" in line for line in said):
+                found += [] if families else [f"I14: nobody said that {ref} has filled"]
+            result.count(found, f"T4 seed {seed}, round {number}: {filled} of {total}, {back}")
+            if found:
+                break
+    return result
+
+
+# --- T5 ---------------------------------------------------------------------------------------------------------------
+
+
+def lose_an_execution(folder: Path, seed: int, rounds: int = 8) -> Result:
+    """T5: one execution's message is lost on the way; positions heal within a periodic look, and somebody says so."""
+    chance, result = _chance(seed, "T5"), Result()
+    with FaultStage(folder, seed=seed) as stage:
+        stage.open()
+        for number in range(rounds):
+            lost = chance.choice([EXEC_DETAILS, COMMISSION, ORDER_STATUS, OPEN_ORDER])
+            stage.proxy.arm(Fault(Do.DROP, Way.IN, lost, count=chance.randint(1, 2)))
+            stage.attempt(stage.order(chance.choice(["BUY", "SELL"]), chance.randint(1, 99), ref=f"lost-{number}"))
+            pause(chance.random() * 0.1)
+            stage.proxy.behave()
+            found = stage.settled()
+            result.count(found, f"T5 seed {seed}, round {number}: message {lost} dropped")
+            if found:
+                break
+    return result
+
+
+# --- T6 ---------------------------------------------------------------------------------------------------------------
+
+#: Codes of the connection itself, which end or suspend it; and one that nobody knows.
+_OF_THE_CONNECTION: Final = frozenset({326, 502, 503, 504, 505, 506, 507, 508, 509, 520, 1100, 1101, 1102, 1300, 2110})
+#: Said of an order id, each of these and one unknown.
+ORDER_CODES: Final = (*sorted(CODES - _OF_THE_CONNECTION), 19_999)
+
+
+def say_codes(folder: Path, seed: int, rounds: int = 12) -> Result:
+    """T6: TWS says a code of a new, changed or cancelled order, and does it all the same or does it not.
+
+    What is believed in the end is what is so at the gateway, and nothing is sent a second time.
+    """
+    chance, result = _chance(seed, "T6"), Result()
+    with FaultStage(folder, seed=seed) as stage:
+        stage.open()
+        for number in range(rounds):
+            kind = chance.choice(["newOrder", "modifyOrder", "cancelOrder"])
+            code, action = chance.choice(ORDER_CODES), chance.choice(["refuse", "warn"])
+            state, ref = chance.choice(["works", "filled", "gone"]), f"code-{number}"
+            found = say_code(stage, kind, code, action, state, ref)
+            result.count(found, f"T6 seed {seed}, round {number}: {code} {action} {kind}, order {state}")
+            if found:
+                break
+    return result
+
+
+def say_code(stage: FaultStage, kind: str, code: int, action: str, state: str, ref: str) -> list[str]:
+    """One cell of the matrix: `code` said of a request of `kind`, of an order that works, has filled, or is gone.
+
+    Of the fill and of the end the client has not heard when it asks.
+    """
+    rule = f"- {{on: {kind}, action: {action}, code: {code}, count: 1}}"
+    before, sent = _requests(stage), 1
+    if kind == "newOrder":
+        order = stage.order("BUY", 5, away=1.0 if state == "works" else None, ref=ref)
+        stage.gateway.play(rule)
+        stage.attempt(order)
+    else:
+        if state == "filled":
+            stage.gateway.play(_UNTOLD)
+        order = stage.order("BUY", 5, away=-0.5 if state == "filled" else 1.0, ref=ref)
+        answer = stage.attempt(order)
+        made = answer.trade
+        if made is None:
+            return [f"T6: the order of {ref} was not made: {answer.error!r}"]
+        if state == "gone":
+            stage.gateway.play("- {on: [openOrder, orderStatus], action: drop}")
+            stage.gateway.play("- {at: 0, action: cancel}")
+        stage.gateway.play(rule)
+        sent += _ask(stage, kind, made.order_id, order.limit_price)
+    stage.gateway.behave()
+    found = stage.settled(2.0)
+    if found and stage.broker._admission.unsettled:  # TWS is silent about it: a new connection ends the doubt
+        stage.restart()
+        found = stage.settled()
+    heard = _requests(stage) - before
+    if heard > sent:
+        found.append(f"I1: {heard} requests arrived of {sent} that were made")
+    stage.clear()
+    return found
+
+
+#: The client hears of an order, and not that it has filled.
+_UNTOLD: Final = """
+- {on: [execDetails, commissionReport], action: drop}
+- {on: [orderStatus, openOrder], where: {status: Filled}, action: drop}
+"""
+
+
+def _requests(stage: FaultStage) -> int:
+    return len(stage.truth().named("newOrder", "modifyOrder", "cancelOrder"))
+
+
+def _ask(stage: FaultStage, kind: str, order_id: OrderId, price: Decimal | None) -> int:
+    try:
+        if kind == "cancelOrder":
+            stage.broker.cancel_order(order_id)
+        else:
+            assert price is not None
+            stage.broker.modify_order(order_id, OrderChange(limit_price=price - 1))
+    except BrokerError as error:  # whatever comes of it: what it was is found out
+        return 0 if isinstance(error, OrderRefusedError | NotConnectedError) else 1
+    return 1
+
+
+PROOFS: Final[Mapping[str, Proof]] = {
+    "T1": Proof(cut_orders, ("I1", "I2", "I3", "I6", "I7", "I8", "I9", "I12", "I14")),
+    "T4": Proof(fill_while_away, ("I1", "I7", "I8", "I9", "I14")),
+    "T5": Proof(lose_an_execution, ("I7", "I8", "I9", "I14")),
+    "T6": Proof(say_codes, ("I1", "I2", "I10")),
+}
