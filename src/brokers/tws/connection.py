@@ -52,7 +52,7 @@ class Connection:
         self.wire = wire
         self._settings, self._host, self._port, self._client_id = settings, host, port, client_id
         self._failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._read_only, self._asking = asyncio.Event(), asyncio.Lock()
+        self._read_only = asyncio.Event()
         self._phase = "connect"
         self._asking = asyncio.Lock()  # the library keeps one question of a kind at a time
         #: The perm ids of all open orders, as they were last listed.
@@ -199,19 +199,6 @@ class Connection:
             await self._ask({"positions": lambda ib: ib.reqPositionsAsync()}, monotonic() + timeout)
 
     async def _ask(self, parts: dict[str, Callable[[Any], Awaitable[Any]]], deadline: float) -> None:
-        """Ask for all parts at once; after another who asks, since the library takes one such question at a time."""
-        try:
-            async with asyncio.timeout(max(deadline - monotonic(), 0.0)):
-                await self._asking.acquire()
-        except TimeoutError:
-            first, words = next(iter(parts)), " and ".join(parts)
-            raise ConnectionFailedError(first, f"TWS has not answered an earlier question for {words}") from None
-        try:
-            await self._ask_all(parts, deadline)
-        finally:
-            self._asking.release()
-
-    async def _ask_all(self, parts: dict[str, Callable[[Any], Awaitable[Any]]], deadline: float) -> None:
         tasks = {name: asyncio.ensure_future(self.wire.answer(ask)) for name, ask in parts.items()}
         read_only = asyncio.ensure_future(self._read_only.wait())
         try:
