@@ -97,10 +97,10 @@ def scaled() -> Iterator[None]:
             setattr(module, name, seconds)
 
 
-class FaultStage:
-    """Gateway, proxy and broker, inside `with`. `folder` keeps the journal over restarts; `seed` decides the prices."""
+class Opener:
+    """Opens a session's broker as `open_brokers` users do, for a gateway at a port of this machine."""
 
-    def __init__(self, folder: Path, *, seed: int = 1, preset: str = "ideal", **settings: Any) -> None:
+    def __init__(self, folder: Path, **settings: Any) -> None:
         self.settings = replace(
             Settings(
                 connect_timeout=3.0, order_timeout=0.4, read_timeout=2.0, state_dir=folder, risk=_LIFTED,
@@ -109,13 +109,43 @@ class FaultStage:
             **settings,
         )  # fmt: skip
         self.timing = TIMING
+
+    def open(self, port: int, *, limits: bool = True) -> GuardedBroker:
+        """A connected, guarded broker; BrokerError when there cannot be one."""
+        egress = Egress()
+        broker = TwsBroker(self.settings, "127.0.0.1", port, egress=egress, timing=self.timing)
+        broker.connect()
+        guard = guarded(self.settings, broker, egress, limits=limits, lasting=True)
+        broker.use_order_ids_above(guard.highest_order_id)
+        guard.quote(NVDA)  # what a first order would wait for
+        return guard
+
+
+def market_order(
+    broker: GuardedBroker, action: str = "BUY", quantity: int = 10, away: float | None = None, ref: str = ""
+) -> Order:
+    """A market order; with `away`, one with a limit so many percent away from the market, so that it works."""
+    limit = None
+    if away is not None:
+        quote = broker.quote(NVDA)
+        side, sign = (quote.bid, -1) if action == "BUY" else (quote.ask, 1)
+        limit = Decimal(str(round(side * (1 + sign * away / 100), 2)))
+    kind = OrderType.MARKET if limit is None else OrderType.LIMIT
+    return Order(NVDA, Action(action), Decimal(quantity), kind, limit, order_ref=ref)
+
+
+class FaultStage:
+    """Gateway, proxy and broker, inside `with`. `folder` keeps the journal over restarts; `seed` decides the prices."""
+
+    def __init__(self, folder: Path, *, seed: int = 1, preset: str = "ideal", **settings: Any) -> None:
+        self._opener = Opener(folder, **settings)
+        self.settings = self._opener.settings
         rules = MarketRules(preset=preset, hours="always", fees="fixed", seed=seed)
         market = seeded_market(rules, ["NVDA", "MSFT"], {ACCOUNT: CASH})
         self.gateway = PaperGateway(market, GatewayOptions(port=0, latency=0.0, seed=seed))
         self.chance = Random(seed)  # noqa: S311  # chance that can be repeated
         self.proxy: FaultProxy
         self._broker: GuardedBroker | None = None
-        self._egress = Egress()
         self._scaled = scaled()
         self.undurable: list[str] = []
 
@@ -140,12 +170,7 @@ class FaultStage:
 
     def open(self, *, limits: bool = True) -> GuardedBroker:
         """Open the broker, as a new session does; BrokerError when it cannot be."""
-        self._egress = Egress()
-        broker = TwsBroker(self.settings, "127.0.0.1", self.proxy.port, egress=self._egress, timing=self.timing)
-        broker.connect()
-        self._broker = guarded(self.settings, broker, self._egress, limits=limits, lasting=True)
-        broker.use_order_ids_above(self._broker.highest_order_id)
-        self._broker.quote(NVDA)  # what a first order would wait for
+        self._broker = self._opener.open(self.proxy.port, limits=limits)
         return self._broker
 
     @property
@@ -193,14 +218,8 @@ class FaultStage:
     # --- orders -----------------------------------------------------------------------------------------------------
 
     def order(self, action: str = "BUY", quantity: int = 10, *, away: float | None = None, ref: str = "") -> Order:
-        """A market order; with `away`, one with a limit so many percent away from the market, so that it works."""
-        limit = None
-        if away is not None:
-            quote = self.broker.quote(NVDA)
-            side, sign = (quote.bid, -1) if action == "BUY" else (quote.ask, 1)
-            limit = Decimal(str(round(side * (1 + sign * away / 100), 2)))
-        kind = OrderType.MARKET if limit is None else OrderType.LIMIT
-        return Order(NVDA, Action(action), Decimal(quantity), kind, limit, order_ref=ref)
+        """As `market_order`."""
+        return market_order(self.broker, action, quantity, away, ref)
 
     def attempt(self, order: Order) -> Answer:
         """Place an order; whatever comes of it, within its deadline."""

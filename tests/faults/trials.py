@@ -5,6 +5,8 @@ invariant they break. One seed does the same again, as far as threads and socket
 """
 
 import logging
+import os
+import signal
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -21,6 +23,7 @@ from src.domain.outcomes import execution_family
 from tests.faults import oracle
 from tests.faults.harness import GRACE, Answer, FaultStage, Ruler, pause, wait_for
 from tests.faults.proxy import PLACE_ORDER, Do, Fault, Way
+from tests.faults.trader import ANYWHERE, POINTS, Traders
 
 #: The messages that answer an order, by their numbers: openOrder, orderStatus, execDetails, commissionReport.
 OPEN_ORDER, ORDER_STATUS, EXEC_DETAILS, COMMISSION = "5", "3", "11", "59"
@@ -133,6 +136,31 @@ def _blocked(stage: FaultStage, action: str, ref: str) -> list[str]:
         resolved = record is not None and not stage.broker._admission.unsettled
         return [] if resolved else [f"I2: {ref} is in doubt, and another order came through: {other.error!r}"]
     return [] if stage.proxy.order_bytes == before else [f"I2: bytes of an order left although {other.error}"]
+
+
+# --- T2 ---------------------------------------------------------------------------------------------------------------
+
+
+def kill_traders(folder: Path, seed: int, rounds: int = 8) -> Result:
+    """T2: a trader's process is killed, at a point of its code or at any moment; the next session finds the truth."""
+    chance, result = _chance(seed, "T2"), Result()
+    with FaultStage(folder, seed=seed) as stage, Traders() as traders:
+        for number in range(rounds):
+            point, count = chance.choice([*POINTS, ANYWHERE, ANYWHERE, ANYWHERE]), chance.randint(1, 12)
+            pid = traders.start(stage.proxy.port, folder, point, count, chance.randrange(2**31))
+            if point == ANYWHERE:
+                before = stage.proxy.order_bytes
+                wait_for(lambda: stage.proxy.order_bytes > before, 20.0)  # noqa: B023
+                pause(chance.random() * 0.3)
+                os.kill(pid, signal.SIGKILL)
+            ended = traders.wait()
+            stage.restart()
+            found = stage.settled()
+            result.count(found, f"T2 seed {seed}, round {number}: killed at {point!r}, {count}; ended {ended}")
+            if found:
+                break
+            stage.leave()
+    return result
 
 
 # --- T4 ---------------------------------------------------------------------------------------------------------------
@@ -281,6 +309,7 @@ def _ask(stage: FaultStage, kind: str, order_id: OrderId, price: Decimal | None)
 
 PROOFS: Final[Mapping[str, Proof]] = {
     "T1": Proof(cut_orders, ("I1", "I2", "I3", "I6", "I7", "I8", "I9", "I12", "I14")),
+    "T2": Proof(kill_traders, ("I1", "I2", "I6", "I7", "I8", "I9", "I14", "I27")),
     "T4": Proof(fill_while_away, ("I1", "I7", "I8", "I9", "I14")),
     "T5": Proof(lose_an_execution, ("I7", "I8", "I9", "I14")),
     "T6": Proof(say_codes, ("I1", "I2", "I10")),
