@@ -47,7 +47,8 @@ def headroom(limits: RiskLimits, use: Use) -> tuple[Headroom, ...]:
     net = use.net_liquidation
     if limits.max_daily_loss is not None:
         lost = None if use.daily is None else max(-use.daily, Decimal(0))
-        cap = None if net is None else limits.max_daily_loss.of(net)
+        # As the guards count it: of what the account had this morning.
+        cap = None if net is None else limits.max_daily_loss.of(net + (lost or 0))
         rows.append(Headroom("day's loss", _dollars(lost), _dollars(cap)))
     if limits.max_drawdown is not None:
         fall = None if net is None or not use.peak else max((use.peak - net) / use.peak, Decimal(0))

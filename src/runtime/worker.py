@@ -6,9 +6,10 @@ of the process, so it should bear a timeout of its own.
 
 import threading
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from contextlib import AbstractContextManager
 from queue import Empty, SimpleQueue
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 from src.runtime.clock import monotonic
 
@@ -44,6 +45,41 @@ def call_in_parallel(calls: Sequence[Callable[[], T]], timeout: float) -> list[T
             break
         results[index] = result
     return results
+
+
+class SharedCall(Generic[T]):
+    """A call of which one is under way at a time, on a daemon thread: who asks meanwhile shares its answer."""
+
+    def __init__(self, call: Callable[[], T]) -> None:
+        self._call, self._lock = call, threading.Lock()
+        self._under_way: tuple[Future[T], float] | None = None
+
+    def ask(self) -> Callable[[float], T]:
+        """Return what waits for the answer until so many seconds after the call was made, and raises as the call does.
+
+        TimeoutError when there is none by then; so whoever joins a call that hangs does not wait as long again.
+        """
+        with self._lock:
+            if self._under_way is None:
+                self._under_way = Future(), monotonic()
+                threading.Thread(target=self._answer, args=self._under_way[:1], name="shared", daemon=True).start()
+            answer, began = self._under_way
+        return lambda seconds: answer.result(max(began + seconds - monotonic(), 0.0))
+
+    def _answer(self, answer: "Future[T]") -> None:
+        try:
+            result = self._call()
+        except Exception as error:  # noqa: BLE001  # who asks gets it
+            self._done()
+            answer.set_exception(error)
+        else:
+            self._done()
+            answer.set_result(result)
+
+    def _done(self) -> None:
+        """Whoever asks from now on is answered anew."""
+        with self._lock:
+            self._under_way = None
 
 
 def wait_until(true: Callable[[], bool], seconds: float) -> bool:

@@ -4,7 +4,14 @@ from decimal import Decimal
 
 import pytest
 
-from src.domain.errors import InvalidOrderError, OrderOutcomeUnknownError, OrderRefusedError, OrderRejectedError
+from src.domain.errors import (
+    InvalidOrderError,
+    NoMarketDataError,
+    NotConnectedError,
+    OrderOutcomeUnknownError,
+    OrderRefusedError,
+    OrderRejectedError,
+)
 from src.domain.market import Contract
 from src.domain.orders import AccountId, Action, Execution, Fill, Order, OrderId, OrderStatus, OrderType, Trade
 from src.records.metrics.histogram import Histogram
@@ -46,6 +53,7 @@ def statuses(counts: OrderCounts) -> dict[str, int]:
 def test_each_status_of_an_order_counts_once_however_often_it_is_told(counts: OrderCounts) -> None:
     """TWS repeats itself."""
     counts.sent(order(), 0.0, 10.0)
+    counts.answered(order(), trade(OrderStatus.SUBMITTED), 0.1)
     for status in (OrderStatus.SUBMITTED, OrderStatus.SUBMITTED, OrderStatus.FILLED, OrderStatus.FILLED):
         counts.changed(trade(status), 1.0)
     assert statuses(counts) == {"PendingSubmit": 1, "Submitted": 1, "Filled": 1}
@@ -77,12 +85,20 @@ def test_what_was_refused_here_or_is_unknown_is_no_rejection(counts: OrderCounts
     for number, error in enumerate((OrderRefusedError("too large"), OrderOutcomeUnknownError("no answer")), 1):
         counts.sent(order(ref=f"test-{number}"), 0.0, 10.0)
         counts.answered(order(ref=f"test-{number}"), error, 5.0)
-    assert statuses(counts) == {"PendingSubmit": 2, "Refused": 1, "Unknown": 1}
+    assert statuses(counts) == {"PendingSubmit": 1, "Refused": 1, "Unknown": 1}
     assert not any(counts.rejects.values())
     assert counts.ack_seconds.cumulative()[-1][1] == 0  # the venue has not answered
     counts.sent(order(ref="test-3"), 0.0, 10.0)
     counts.answered(order(ref="test-3"), InvalidOrderError("off the tick", code=110), 0.0)
     assert counts.rejects["tick"] == 1
+
+
+def test_an_order_that_could_not_be_sent_has_not_left_and_is_not_unknown(counts: OrderCounts) -> None:
+    """While TWS is away nothing leaves, and of nothing is the outcome in doubt."""
+    for number, error in enumerate((NotConnectedError("away"), NoMarketDataError("no price")), 1):
+        counts.sent(order(ref=f"test-{number}"), 0.0, 10.0)
+        counts.answered(order(ref=f"test-{number}"), error, 0.1)
+    assert statuses(counts) == {"NotSent": 2}
 
 
 def test_the_times_to_the_answer_and_to_the_last_fill_are_those_of_the_clock(counts: OrderCounts) -> None:
@@ -115,8 +131,9 @@ def test_a_symbol_without_series_of_its_own_counts_as_other(counts: OrderCounts)
     """No order can make a new series."""
     before = set(counts.by_status)
     counts.sent(order(symbol="AAPL"), 0.0, 10.0)
+    counts.answered(order(symbol="AAPL"), OrderRefusedError("too large"), 0.1)
     assert set(counts.by_status) == before
-    assert counts.by_status["other", "BUY", "MKT", "PendingSubmit"] == 1
+    assert counts.by_status["other", "BUY", "MKT", "Refused"] == 1
     assert len(symbols_of(f"S{number}" for number in range(1000))) == 51
 
 

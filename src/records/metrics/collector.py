@@ -5,21 +5,17 @@ The names are fixed: dashboards and alerts in `ops/` select them, and `docs/moni
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from decimal import Decimal
-from math import isnan, nan
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from src.domain.market import Source
 from src.records.metrics.counters import SessionCounters, SessionState
 from src.records.metrics.families import Families
 from src.records.metrics.journal_counts import JournalCounts
 from src.records.metrics.labels import OTHER, RISK_RULES
 from src.records.metrics.readings import Reading
+from src.records.metrics.trading import DailyLossLimit, account_families, market_families, order_families
 
 if TYPE_CHECKING:
     from prometheus_client import Metric
-
-_DELAYED: Final = frozenset({Source.DELAYED})
 
 
 @dataclass(slots=True)
@@ -30,8 +26,7 @@ class Sources:
     reading: Callable[[], Reading] = Reading
     expected_backend: str = "tws"
     build: Mapping[str, str] = field(default_factory=dict)
-    #: Dollars, by what the account is worth and what it made or lost today.
-    daily_loss_limit: Callable[[Decimal, Decimal], Decimal | None] = lambda worth, daily: None  # noqa: ARG005
+    daily_loss_limit: DailyLossLimit = lambda worth, daily: None  # noqa: ARG005
     refusals: Callable[[], Mapping[str, int]] = dict
     kill_switch: Callable[[], bool | None] = lambda: None
     journal: Callable[[], JournalCounts | None] = lambda: None
@@ -51,9 +46,9 @@ class SessionCollector:
         families = Families(counters.mode)
         _session(families, sources, reading)
         _connection(families, sources, reading)
-        _account(families, counters, reading, sources)
-        _market(families, counters, reading)
-        _orders(families, counters, reading)
+        account_families(families, counters, reading, sources.daily_loss_limit)
+        market_families(families, counters, reading)
+        order_families(families, counters, reading)
         _safety(families, sources)
         _loop(families, counters)
         return iter(families)
@@ -72,12 +67,11 @@ def _session(families: Families, sources: Sources, reading: Reading) -> None:
         "session_start_timestamp_seconds", "When the session began, on the day's clock.", counters.started_at
     )
     families.info("build_info", "What runs.", dict(sources.build))
-    backend = "" if health is None else "simulated" if health.library is None else "tws"
     families.info(
         "backend_info",
         "What the session trades through; empty while that is not known.",
         {
-            "backend": backend,
+            "backend": _backend(reading),
             "host": (health.host if health else None) or "",
             "port": str((health.port if health else None) or ""),
             "library": (health.library if health else None) or "",
@@ -95,15 +89,17 @@ def _session(families: Families, sources: Sources, reading: Reading) -> None:
     )
 
 
+def _backend(reading: Reading) -> str:
+    """What is traded through; empty while that is not known."""
+    health = reading.health
+    return "" if health is None else "simulated" if health.library is None else "tws"
+
+
 def _connection(families: Families, sources: Sources, reading: Reading) -> None:
     counters, health = sources.counters, reading.health
-    backend = "simulated" if health is not None and health.library is None else "tws"
-    families.gauges(
-        "connected",
-        "1 while orders can be sent.",
-        "backend",
-        {backend: None if health is None else health.connected},
-    )
+    backend = _backend(reading) or sources.expected_backend
+    connected = None if health is None else health.connected
+    families.gauges("connected", "1 while orders can be sent.", "backend", {backend: connected})
     families.gauge(
         "last_message_timestamp_seconds", "When TWS last said anything; NaN on the simulator.", reading.last_message
     )
@@ -128,126 +124,6 @@ def _connection(families: Families, sources: Sources, reading: Reading) -> None:
         "request_seconds",
         "How long TWS took to answer a request.",
         {(("request", name),): histogram for name, histogram in (health.request_seconds if health else {}).items()},
-    )
-
-
-#: Metric, field of AccountSummary, help.
-_ACCOUNT: Final = (
-    ("net_liquidation", "net_liquidation", "Cash and what is held, at the latest prices."),
-    ("available_funds", "available_funds", "What new positions may take as initial margin."),
-    ("buying_power", "buying_power", "What shares can be bought for."),
-    ("excess_liquidity", "excess_liquidity", "What is left above maintenance margin."),
-    ("total_cash", "total_cash_value", "Cash at trade time."),
-    ("gross_position", "gross_position_value", "Long and short positions, added up."),
-)
-_PROFITS: Final = (
-    ("realized", "The account's profit and loss: closed positions, net of commission."),
-    ("unrealized", "The account's profit and loss: open positions, at the latest prices."),
-    ("daily", "The account's profit and loss: today, as the broker counts it."),
-)
-
-
-def _account(families: Families, counters: SessionCounters, reading: Reading, sources: Sources) -> None:
-    account = reading.account
-    for name, field_name, help_text in _ACCOUNT:
-        families.gauge(f"account_{name}_dollars", help_text, getattr(account, field_name, None))
-    for name, help_text in _PROFITS:
-        families.gauge(f"pnl_{name}_dollars", help_text, getattr(reading.pnl, name, None))
-    worth = float(account.net_liquidation) if account else nan
-    exposure = float(account.gross_position_value) / worth if account and worth > 0 else nan
-    families.gauge("exposure_ratio", "Gross position over net liquidation value.", exposure)
-    families.gauge("drawdown_ratio", "How far the session's equity is below its peak.", counters.drawdown)
-    families.counter(
-        "commission_dollars_total", "Commission charged while the session ran.", counters.commission_dollars
-    )
-    families.gauge(
-        "daily_loss_limit_dollars",
-        "The loss of a day at which no new risk is taken; NaN without a limit.",
-        sources.daily_loss_limit(account.net_liquidation, reading.pnl.daily) if account and reading.pnl else None,
-    )
-
-
-def _market(families: Families, counters: SessionCounters, reading: Reading) -> None:
-    symbols = [symbol for symbol in counters.symbols if symbol != OTHER]
-    quotes, times = reading.quotes, reading.tick_times
-    families.gauges(
-        "last_price_dollars",
-        "The last trade's price, or the middle of the market, or the last bar's close.",
-        "symbol",
-        {symbol: _price(reading, symbol, counters.last_close[symbol]) for symbol in symbols},
-    )
-    families.gauges(
-        "spread_dollars",
-        "Ask less bid.",
-        "symbol",
-        {symbol: quotes[symbol].ask - quotes[symbol].bid if symbol in quotes else None for symbol in symbols},
-    )
-    families.gauges(
-        "last_tick_timestamp_seconds",
-        "When the newest quote came, on the day's clock.",
-        "symbol",
-        {symbol: times.get(symbol) for symbol in symbols},
-    )
-    families.gauges(
-        "market_data_delayed",
-        "1 where prices are delayed.",
-        "symbol",
-        {symbol: quotes[symbol].source in _DELAYED if symbol in quotes else None for symbol in symbols},
-    )
-    for_source: dict[tuple[str, ...], float] = {
-        (symbol, source.value): float(quotes[symbol].source is source)
-        for symbol in symbols
-        if symbol in quotes
-        for source in Source
-    }
-    families.labelled(
-        "market_data_source", "1 at the source that prices come from now.", ("symbol", "source"), for_source
-    )
-    families.gauge("market_open", "1 while the stock market is open.", reading.is_open)
-
-
-def _price(reading: Reading, symbol: str, close: float) -> float:
-    quote = reading.quotes.get(symbol)
-    if quote is None:
-        return close
-    if not isnan(quote.last):
-        return quote.last
-    middle = (quote.bid + quote.ask) / 2
-    return close if isnan(middle) else middle
-
-
-def _orders(families: Families, counters: SessionCounters, reading: Reading) -> None:
-    orders = counters.orders
-    families.counters(
-        "orders_total",
-        "The session's orders by the statuses they have reached; PendingSubmit counts all that left.",
-        ("symbol", "action", "order_type", "status"),
-        orders.by_status,
-    )
-    families.counters(
-        "order_rejects_total",
-        "Orders that the venue rejected, by what the rejection is about.",
-        ("reject_class",),
-        {(name,): count for name, count in orders.rejects.items()},
-    )
-    families.histogram("order_ack_seconds", "From sending an order to the venue's answer.", {(): orders.ack_seconds})
-    families.histogram("order_fill_seconds", "From sending an order to its last fill.", {(): orders.fill_seconds})
-    families.histogram(
-        "slippage_bps",
-        "Fills against the last close when the order left, in hundredths of a percent; above zero is worse.",
-        {(): orders.slippage_bps},
-    )
-    families.gauge(
-        "open_orders", "Orders at work in the account.", reading.health.open_orders if reading.health else None
-    )
-    symbols = [symbol for symbol in counters.symbols if symbol != OTHER]
-    held = {symbol: reading.shares(symbol) for symbol in symbols}
-    families.gauges("position_shares", "The account's shares, below zero when short.", "symbol", held)
-    families.gauges(
-        "position_mismatch",
-        "The session's shares and those held before it, less what the broker says.",
-        "symbol",
-        {symbol: counters.mismatch(symbol, shares) for symbol, shares in held.items()},
     )
 
 

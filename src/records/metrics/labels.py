@@ -12,10 +12,12 @@ MOST_SYMBOLS: Final = 50
 
 ACTIONS: Final = tuple(action.value for action in Action)
 ORDER_TYPES: Final = tuple(kind.value for kind in OrderType)
-#: IB's statuses; an order that a limit of ours stopped, and one of which nobody knows what became of it.
+#: IB's statuses; an order that a limit of ours stopped, one that could not be sent, and one of which nobody knows what
+#: became of it.
 REFUSED: Final = "Refused"
+NOT_SENT: Final = "NotSent"
 UNKNOWN: Final = "Unknown"
-STATUSES: Final = (*(status.value for status in OrderStatus), REFUSED, UNKNOWN)
+STATUSES: Final = (*(status.value for status in OrderStatus), REFUSED, NOT_SENT, UNKNOWN)
 REJECT_CLASSES: Final = tuple(each.value for each in RejectClass)
 
 #: TWS's codes that have series of their own: those that an operator acts on.

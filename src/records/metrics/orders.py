@@ -7,12 +7,21 @@ often a venue repeats it. Durations are real seconds of a monotonic clock that t
 from dataclasses import dataclass, field
 from typing import Final
 
-from src.domain.errors import BrokerError, InvalidOrderError, OrderRefusedError, OrderRejectedError
+from src.domain.errors import (
+    BrokerError,
+    InvalidOrderError,
+    NoMarketDataError,
+    NotConnectedError,
+    NotSupportedError,
+    OrderRefusedError,
+    OrderRejectedError,
+)
 from src.domain.orders import Fill, Order, OrderStatus, Trade
 from src.domain.rejections import classify
 from src.records.metrics.histogram import Histogram
 from src.records.metrics.labels import (
     ACTIONS,
+    NOT_SENT,
     ORDER_TYPES,
     OTHER,
     REFUSED,
@@ -26,6 +35,7 @@ _FILL_BOUNDS: Final = (0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60
 #: Of the price at which the order was decided on: below zero better, above zero worse.
 _SLIPPAGE_BOUNDS: Final = (-100.0, -50.0, -25.0, -10.0, -5.0, -2.0, -1.0, 0.0, 1.0, 2.0, 5.0, 10.0, 25.0, 50.0, 100.0)
 _BPS: Final = 10_000.0
+_NEVER_LEFT: Final = (NotConnectedError, NoMarketDataError, NotSupportedError)
 
 
 @dataclass(slots=True)
@@ -59,20 +69,24 @@ class OrderCounts:
         self._executions: set[str] = set()
 
     def sent(self, order: Order, now: float, price: float | None) -> None:
-        """An order leaves; `price` is the last one that its decision saw."""
+        """An order is about to leave; `price` is the last one that its decision saw."""
         symbol = order.contract.symbol
-        known = self._sent[order.order_ref] = _Sent(symbol if symbol in self._symbols else OTHER, order, now, price)
-        self._count(known, OrderStatus.PENDING_SUBMIT)
+        self._sent[order.order_ref] = _Sent(symbol if symbol in self._symbols else OTHER, order, now, price)
 
     def answered(self, order: Order, answer: Trade | BrokerError, now: float) -> None:
-        """The order that left has its answer."""
+        """The order has its answer; it tells whether the order has left at all."""
         known = self._sent.get(order.order_ref)
         if known is None:
             return
+        if isinstance(answer, OrderRefusedError):
+            self._count(known, REFUSED)
+            return
+        if isinstance(answer, _NEVER_LEFT):
+            self._count(known, NOT_SENT)
+            return
+        self._count(known, OrderStatus.PENDING_SUBMIT)
         if isinstance(answer, Trade):
             self.ack_seconds.observe(now - known.at)
-        elif isinstance(answer, OrderRefusedError):
-            self._count(known, REFUSED)
         elif isinstance(answer, OrderRejectedError):
             self.ack_seconds.observe(now - known.at)
             self._reject(known, answer.code, answer.reason)

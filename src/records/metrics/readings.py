@@ -1,8 +1,9 @@
 """What gauges show: a broker's account, positions, prices and health, asked for at a scrape and not waited for long.
 
 Each question has a thread of its own and shares one deadline. A question that has not been answered is not asked again
-until it has been, so that a broker that hangs is not asked by every scrape; what it would have said is unknown, not
-zero. Nothing here sends a request to TWS that the session did not need anyway: these are its published snapshots.
+until it has been: who asks meanwhile shares the answer, and of a broker that hangs nobody waits a second time. What it
+would have said is unknown, not zero. Nothing here sends a request to TWS that the session did not need anyway: these
+are its published snapshots.
 """
 
 import logging
@@ -16,7 +17,7 @@ from src.domain.errors import BrokerError
 from src.domain.market import Contract, Mode, Quote
 from src.records.metrics.histogram import Histogram
 from src.runtime.clock import NS, wall_clock
-from src.runtime.worker import call_in_parallel
+from src.runtime.worker import SharedCall
 
 _log: Final = logging.getLogger(__name__)
 _PATIENCE: Final = 2.0
@@ -62,7 +63,10 @@ class WatchedBroker(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """A broker at one scrape; None where it is unknown. `last_message` and `tick_times` are epoch seconds."""
+    """A broker at one scrape; None where it is unknown. `last_message` and `tick_times` are epoch seconds.
+
+    `quotes` are those that hold now. `tick_times` are of the newest one seen: its age grows when nothing more comes.
+    """
 
     health: Health | None = None
     account: AccountSummary | None = None
@@ -87,7 +91,7 @@ class Readings:
         self, broker: WatchedBroker, contracts: Sequence[Contract], is_open: Callable[[], bool] | None = None
     ) -> None:
         self.broker, self.contracts = broker, tuple(contracts)
-        self._questions: dict[str, Callable[[], Any]] = {
+        questions: dict[str, Callable[[], Any]] = {
             "health": broker.health,
             "account": broker.account_summary,
             "pnl": broker.pnl,
@@ -95,44 +99,41 @@ class Readings:
             "quotes": self._quotes,
         }
         if is_open is not None:
-            self._questions["is_open"] = is_open
-        self._asked: set[str] = set()
+            questions["is_open"] = is_open
+        self._questions = {name: SharedCall(question) for name, question in questions.items()}
         self._told: set[str] = set()
+        self._tick_times: dict[str, float] = {}  # replaced as a whole
 
-    def take(self, patience: float = _PATIENCE) -> Reading:
-        """Ask everything; what has not come after `patience` real seconds is unknown."""
-        names = [name for name in self._questions if name not in self._asked]
-        self._asked.update(names)
-        results = call_in_parallel([self._asking(name) for name in names], patience)
-        found: dict[str, Any] = {}
-        for name, result in zip(names, results, strict=True):
-            if not isinstance(result, Exception):
-                found[name] = result
-            elif not isinstance(result, BrokerError | TimeoutError) and name not in self._told:
-                self._told.add(name)
-                _log.warning("metrics: the broker's %s cannot be read (%s); it shows as unknown", name, result)
-        health = found.get("health")
-        age = None if health is None else health.last_message_age
-        wall, quotes = wall_clock(), found.pop("quotes", {})
+    def take(self, patience: float | None = None) -> Reading:
+        """Ask everything; what has not come `patience` real seconds after it was asked for is unknown."""
+        seconds = _PATIENCE if patience is None else patience
+        asked = {name: question.ask() for name, question in self._questions.items()}  # all, before one is waited for
+        found = {name: self._answer(name, answer, seconds) for name, answer in asked.items()}
+        quotes, age = found.pop("quotes"), None if found["health"] is None else found["health"].last_message_age
         return Reading(
             **found,
-            last_message=None if age is None else wall / NS - age,
-            quotes=quotes,
-            # A replay's prices have times of their own: what counts is how old they are on its clock.
-            tick_times={symbol: (wall - (self.broker.now() - quote.time)) / NS for symbol, quote in quotes.items()},
+            last_message=None if age is None else wall_clock() / NS - age,
+            quotes=quotes or {},
+            tick_times=self._tick_times,
         )
 
-    def _asking(self, name: str) -> Callable[[], Any]:
-        question = self._questions[name]
-
-        def ask() -> Any:  # noqa: ANN401  # each question has an answer of its own
-            try:
-                return question()
-            finally:
-                self._asked.discard(name)
-
-        return ask
+    def _answer(self, name: str, answer: Callable[[float], Any], seconds: float) -> Any:  # noqa: ANN401
+        """One answer; None when there is none."""
+        try:
+            return answer(seconds)
+        except (BrokerError, TimeoutError):
+            return None
+        except Exception as error:  # noqa: BLE001  # whatever it is, the rest can be read
+            if name not in self._told:
+                self._told.add(name)
+                _log.warning("metrics: the broker's %s cannot be read (%s); it shows as unknown", name, error)
+            return None
 
     def _quotes(self) -> dict[str, Quote]:
-        found = {one.symbol: self.broker.latest_quote(one) for one in self.contracts}
-        return {symbol: quote for symbol, quote in found.items() if quote is not None}
+        """Those there are, with the time of each noted."""
+        latest = {one.symbol: self.broker.latest_quote(one) for one in self.contracts}
+        found = {symbol: quote for symbol, quote in latest.items() if quote is not None}
+        # A replay's prices have times of their own: what counts is how old they are on its clock.
+        ahead = wall_clock() - self.broker.now()
+        self._tick_times = self._tick_times | {symbol: (quote.time + ahead) / NS for symbol, quote in found.items()}
+        return found
