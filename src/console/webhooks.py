@@ -5,6 +5,7 @@ import os
 import shlex
 import subprocess
 from dataclasses import dataclass
+from http.client import HTTPException
 from typing import Final
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
@@ -63,7 +64,7 @@ def post(address: str, form: str, message: Message) -> str:
     except HTTPError as error:
         error.close()
         return f"{masked_address(address)} answers {error.code}"
-    except (URLError, OSError, ValueError) as error:
+    except (URLError, OSError, ValueError, HTTPException) as error:
         return f"{masked_address(address)}: {getattr(error, 'reason', type(error).__name__)}"
     return ""
 

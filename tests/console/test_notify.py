@@ -2,6 +2,7 @@
 
 import json
 import logging
+import socket
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -17,12 +18,14 @@ from src.brokers.guarded import GuardedBroker
 from src.brokers.kill import throw
 from src.brokers.opening import Play, open_broker
 from src.brokers.simulated import SimulatedBroker
-from src.console.notify import Notifier, Outbox, notifier
+from src.console.notify import Notifier, notifier
+from src.console.outbox import Outbox
 from src.console.webhooks import Message, format_of, masked_address, post, request, run
 from src.domain.errors import ConfigurationError, OrderRefusedError
 from src.domain.events import ConnectionChanged
 from src.domain.market import Bar, Contract, Mode
 from src.domain.orders import Action, Order
+from src.runtime.clock import NS
 from src.runtime.worker import wait_until
 from src.settings import Settings, load_settings
 from src.trading.portfolio import Portfolio
@@ -201,11 +204,77 @@ def test_too_many_are_left_out_and_counted_but_never_the_kill() -> None:
     assert [message.text for message in sent] == ["0", "1", "thrown\n(2 more were not sent)"]
 
 
+def test_a_flood_of_one_kind_does_not_take_the_place_of_another() -> None:
+    """Orders are rejected by the dozen because the connection is going: that it has gone is told all the same."""
+    sent: list[Message] = []
+
+    def send(message: Message) -> str:
+        sent.append(message)
+        return ""
+
+    outbox = Outbox([send], 1)
+    for event in ("rejected", "rejected", "disconnected"):
+        outbox.put(Message(event, "x"))
+    outbox.close()
+    assert [message.event for message in sent] == ["rejected", "disconnected"]
+
+
+def test_one_way_that_hangs_does_not_hold_up_the_other() -> None:
+    """The webhook's server is dead; the command runs."""
+    release, sent = threading.Event(), threading.Event()
+
+    def send(_: Message) -> str:
+        sent.set()
+        return ""
+
+    outbox = Outbox([lambda _: str(release.wait(PATIENCE))[:0], send], 6)
+    outbox.put(Message("kill", "x"))
+    assert sent.wait(PATIENCE)
+    release.set()
+    outbox.close()
+
+
+def test_a_receiver_that_talks_no_http_is_given_up_and_the_next_message_goes_out(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """It answers with something else, or the address makes no request: neither stays in the queue for good."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=_babble, args=(server,))
+        thread.start()
+        failure = post(f"http://127.0.0.1:{server.getsockname()[1]}/{SECRET}", "ntfy", Message("kill", "x"))
+        thread.join(PATIENCE)
+    assert failure == "http://127.0.0.1/***: BadStatusLine"
+    assert post(f"http://127.0.0.1/{SECRET} x", "ntfy", Message("kill", "x")) == "http://127.0.0.1/***: InvalidURL"
+    sent: list[str] = []
+
+    def send(message: Message) -> str:
+        if message.text == "bad":
+            raise LookupError(SECRET)
+        sent.append(message.text)
+        return ""
+
+    outbox = Outbox([send], 6, retry_after=0.01)
+    with caplog.at_level(logging.WARNING):
+        outbox.put(Message("kill", "bad"))
+        outbox.put(Message("kill", "good"))
+        outbox.close()
+    assert sent == ["good"]
+    assert "a notification (kill) could not be sent: LookupError" in caplog.text
+    assert SECRET not in caplog.text
+
+
+def _babble(server: socket.socket) -> None:
+    connection, _ = server.accept()
+    with connection:
+        connection.recv(10_000)
+        connection.sendall(b"what do you want\r\n\r\n")
+
+
 def test_a_receiver_that_hangs_holds_nobody_up(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """To put is to go on; at the end it is waited for, not long."""
-    monkeypatch.setattr("src.console.notify._LAST_WORDS", 0.05)
+    monkeypatch.setattr("src.console.outbox._LAST_WORDS", 0.05)
     release = threading.Event()
     outbox = Outbox([lambda _: str(release.wait(PATIENCE))[:0]], 60)
     for number in range(100):
@@ -272,6 +341,50 @@ def test_a_kill_is_told_once_however_long_it_lasts(tmp_path: Path) -> None:
     broker.disconnect()
     assert [message.event for message in outbox.messages] == ["kill"]
     assert "the kill switch is thrown" in outbox.messages[0].text
+
+
+def test_guards_that_take_no_new_risk_are_told_of_with_the_reason(tmp_path: Path) -> None:
+    """A strategy that ran away is halted: nothing is thrown, and nothing leaves."""
+    given = settings(backend="simulated", state_dir=str(tmp_path), sim_market_hours="always")
+    broker = open_broker(given, Play(persistent=True)).broker
+    assert isinstance(broker, GuardedBroker)
+    outbox = Kept()
+    with Notifier(given, outbox) as watcher:
+        watcher.began(Trader(broker, Scripted(lambda _, __: ()), plan("MSFT")), 100_000.0)
+        broker._guards.latches.halt("too many orders a minute")  # as the guards do
+        for _ in range(2):
+            watcher.idle()
+    broker.disconnect()
+    assert [message.event for message in outbox.messages] == ["kill"]
+    assert "no new risk is taken: too many orders a minute" in outbox.messages[0].text
+
+
+def test_a_day_is_summed_up_when_it_is_over(market: Market, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not with the first bar of the next one, which may be three nights away."""
+    messages, watcher = told(market)
+    messages.clear()
+    broker = watcher._session.broker if watcher._session else None
+    assert broker is not None
+    later = broker.now() + 86_400 * NS
+    monkeypatch.setattr(SimulatedBroker, "now", lambda _: later)
+    watcher.idle()
+    watcher.idle()
+    assert [message.event for message in messages] == ["summary"]
+    assert " is over\n1 orders, 1 fills" in messages[0].text
+
+
+def test_two_losses_in_a_row_are_one_absence(market: Market, monkeypatch: pytest.MonkeyPatch) -> None:
+    """TWS loses IB, then it goes itself: the time counts from the first."""
+    messages, watcher = told(market)
+    messages.clear()
+    now = 0.0
+    monkeypatch.setattr("src.console.notify.monotonic", lambda: now)
+    watcher.heard(ConnectionChanged(Mode.PAPER, connected=False, reason="1100 gone"))
+    now = 50.0
+    watcher.heard(ConnectionChanged(Mode.PAPER, connected=False, reason="the socket is closed"))
+    now = 61.0
+    watcher.idle()
+    assert [message.text.partition(": ")[2] for message in messages] == ["no connection for 60 s: the socket is closed"]
 
 
 def test_a_connection_that_stays_lost_is_told_and_its_return_too(
