@@ -71,7 +71,9 @@ class Chart(Observer):
 
     def heard(self, event: Event) -> None:
         """Keep an own fill."""
-        if isinstance(event, Filled) and event.fill.execution.order_ref.startswith(self._prefix):
+        if len(self.marks) >= _MOST:
+            self.is_full = True
+        elif isinstance(event, Filled) and event.fill.execution.order_ref.startswith(self._prefix):
             one = event.fill.execution
             self.marks.append(
                 Mark(one.contract.symbol, one.time // NS, str(one.side), float(one.shares), float(one.price))

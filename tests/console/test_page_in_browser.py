@@ -127,6 +127,21 @@ def test_the_kill_button_wants_a_second_press_and_then_says_what_it_did(
     until(browser, "!document.getElementById('trouble').hidden && document.getElementById('kill').disabled")
 
 
+def test_a_session_that_hangs_or_is_gone_is_told_from_one_that_goes_on(
+    served: Served, browser: webdriver.Chrome, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing comes any more, with the stream open or not: the page says so, and the button that it stopped nothing."""
+    trouble = "document.getElementById('trouble').textContent"
+    monkeypatch.setattr(served.server, "_look", lambda: None)
+    until(browser, f"{trouble} === 'The session does not answer: what stands here is old.'")
+    served.server.stop()
+    button = by_id(browser, "kill")
+    button.send_keys(Keys.ENTER)
+    button.send_keys(Keys.ENTER)
+    until(browser, "document.getElementById('killed').textContent.startsWith('NOT STOPPED')")
+    assert not served.stopped
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize(("width", "height"), [(360, 740), (1280, 900)])
 def test_it_is_readable_on_small_and_large_screens_in_light_and_dark(

@@ -2,9 +2,11 @@
 
 import http.client
 import json
+import os
 import socket
+import threading
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from email.message import Message
 from typing import Any, NamedTuple
@@ -16,6 +18,7 @@ from src.console.view import SessionView
 from src.domain.errors import ConfigurationError
 from src.domain.market import Bar
 from src.runtime.clock import NS
+from src.runtime.worker import wait_until
 from src.trading.chart import Chart
 from tests.console.test_live_view import FACTS, MSFT, NOW, NVDA, VIEW
 
@@ -34,11 +37,19 @@ class Site:
     def __init__(self) -> None:
         self.view: SessionView | None = VIEW
         self.kills = 0
+        self.failure: Exception | None = None
         self.chart = Chart()
-        self.server = PageServer(lambda: self.view, self.chart, self._kill)
+        self.server = PageServer(self._look, self.chart, self._kill)
         self.address = self.server.start()
 
+    def _look(self) -> SessionView | None:
+        if self.failure is not None:
+            raise self.failure
+        return self.view
+
     def _kill(self) -> str:
+        if isinstance(self.failure, OSError):
+            raise self.failure
         self.kills += 1
         return "stopped"
 
@@ -129,6 +140,57 @@ def test_only_a_post_with_the_token_throws_the_switch(site: Site) -> None:
     assert site.kills == 0
     answer = site.ask("POST", "/kill", X_Understudy_Token=site.server.token)
     assert (answer.status, json.loads(answer.body)["words"], site.kills) == (200, "stopped", 1)
+
+
+def test_a_switch_that_cannot_be_thrown_says_so_and_what_to_do_instead(site: Site) -> None:
+    """The disk is full, and the person who pressed must not believe that it is done."""
+    site.failure = OSError(28, "No space left on device")
+    answer = site.ask("POST", "/kill", X_Understudy_Token=site.server.token)
+    told = json.loads(answer.body)
+    assert (answer.status, told["done"]) == (500, False)
+    assert told["words"].startswith("NOT STOPPED: [Errno 28] No space left on device. Ctrl-C")
+
+
+def test_the_switch_is_thrown_at_once_while_looks_hang(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As many pages as there are threads to look for them wait for a broker."""
+    release, hanging = threading.Event(), threading.Semaphore(0)
+
+    def hang() -> SessionView | None:
+        hanging.release()
+        release.wait(10)
+        return None
+
+    monkeypatch.setattr(site.server, "_look", hang)
+    pages = (os.cpu_count() or 1) + 4  # asyncio's default
+    with ExitStack() as streams:
+        for _ in range(pages):
+            streams.enter_context(site.stream())
+        for _ in range(pages):
+            assert hanging.acquire(timeout=10)
+        try:
+            assert site.ask("POST", "/kill", X_Understudy_Token=site.server.token).status == 200
+        finally:
+            release.set()
+
+
+def test_one_bad_look_does_not_end_the_stream(site: Site, caplog: pytest.LogCaptureFixture) -> None:
+    """It is told of once; the next good one is shown."""
+    site.failure = LookupError("of a moment")
+    with site.stream() as stream:
+        assert wait_until(lambda: "cannot look" in caplog.text, 5)
+        site.failure = None
+        assert next(stream)["view"]["session"] == "abc"
+    assert caplog.text.count("the page cannot look at the session") == 1
+
+
+def test_what_is_no_number_is_null(site: Site) -> None:
+    """JSON has no NaN; a browser would stop at it."""
+    site.view = replace(VIEW, facts=replace(FACTS, equity=float("nan")))
+    site.chart.bars([bar(0, 172)], float("nan"))
+    with site.stream() as stream:
+        first = next(stream)
+    assert first["view"]["equity"] is None
+    assert first["chart"]["curve"] == []
 
 
 def test_a_taken_port_and_another_host_are_said_in_one_line(site: Site) -> None:

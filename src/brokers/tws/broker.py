@@ -83,7 +83,7 @@ class TwsBroker:
         self._clock = clock or SystemClock()
         self._session = Session(settings, self._clock.now, egress, timing, where)
         self._thread: LoopThread | None = None
-        self._lock = new_lock()
+        self._lock, self._counting = new_lock(), new_lock()
         self._request_seconds = {name: Histogram(SECONDS) for name in REQUESTS}
         self._prefix, self._orders = new_session_id(), 0
         self._details: dict[Contract, ContractDetails] = {}
@@ -370,7 +370,9 @@ class TwsBroker:
     def count(self, what: str, began: float) -> None:
         """Count a request; one that got no answer counts with the time that it was waited for."""
         if (name := _COUNTED.get(what.partition(" of ")[0])) is not None:
-            self._request_seconds[name].observe(monotonic() - began)
+            seconds = monotonic() - began
+            with self._counting:  # asked on any thread: a count that is lost between two would go down again
+                self._request_seconds[name].observe(seconds)
 
     def _await(self, thread: LoopThread, request: Coroutine[Any, Any, _T], timeout: float, what: str) -> _T:
         async def unless_stopped() -> _T:

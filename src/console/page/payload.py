@@ -40,11 +40,11 @@ def view_as_json(view: SessionView) -> dict[str, Any]:
         "orders": facts.orders,
         "fills": facts.fills,
         "refused": facts.refused,
-        "commissions": facts.commissions,
-        "realized_pnl": facts.realized_pnl,
-        "unrealized_pnl": facts.unrealized_pnl,
-        "equity": facts.equity,
-        "max_drawdown": facts.max_drawdown,
+        "commissions": _number(facts.commissions),
+        "realized_pnl": _number(facts.realized_pnl),
+        "unrealized_pnl": _number(facts.unrealized_pnl),
+        "equity": _number(facts.equity),
+        "max_drawdown": _number(facts.max_drawdown),
         "net_liquidation": None if summary is None else float(summary.net_liquidation),
         "available_funds": None if summary is None else float(summary.available_funds),
         "explanation": facts.explanation,
@@ -53,9 +53,9 @@ def view_as_json(view: SessionView) -> dict[str, Any]:
             {
                 "symbol": each.symbol,
                 "own": float(each.shares),
-                "cost": each.average_cost if each.shares else None,
+                "cost": _number(each.average_cost) if each.shares else None,
                 "last": _number(each.last),
-                "pnl": each.unrealized_pnl if each.shares else None,
+                "pnl": _number(each.unrealized_pnl) if each.shares else None,
                 "account": None
                 if view.positions is None
                 else float(held[each.symbol].quantity if each.symbol in held else 0),
@@ -75,8 +75,8 @@ def chart_since(chart: Chart, seen: tuple[int, int, int]) -> tuple[dict[str, Any
     """What has come to the charts since so many candles, points and marks, and how many there are now."""
     now = len(chart.candles), len(chart.curve), len(chart.marks)
     return {
-        "candles": [list(each) for each in chart.candles[seen[0] : now[0]]],
-        "curve": [list(each) for each in chart.curve[seen[1] : now[1]]],
+        "candles": [list(each) for each in chart.candles[seen[0] : now[0]] if all(map(math.isfinite, each[2:]))],
+        "curve": [list(each) for each in chart.curve[seen[1] : now[1]] if math.isfinite(each.equity)],
         "marks": [list(each) for each in chart.marks[seen[2] : now[2]]],
         "is_full": chart.is_full,
     }, now

@@ -29,6 +29,7 @@ _LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
 _TOKEN: Final = "X-Understudy-Token"  # noqa: S105  # the header's name
 _START_SECONDS: Final = 5.0
 _INTERVAL: Final = 0.5
+_BY_HAND: Final = "Ctrl-C in the session's terminal cancels its orders; `python -m src kill` tries again"
 #: What a page may do: nothing but what comes from here.
 _HEADERS: Final = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; "
@@ -43,8 +44,8 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 class PageServer:
     """Serves a session's page on `host` and `port` (0: any). `look` gives the view, None before the session begins.
 
-    `kill` stops all new risk, and says in words what it did. ConfigurationError when the port is taken, or the host is
-    not this machine's own.
+    `kill` stops all new risk, and says in words what it did; OSError when it cannot. ConfigurationError when the port
+    is taken, or the host is not this machine's own.
     """
 
     def __init__(self, look: Callable[[], SessionView | None], chart: Chart, kill: Callable[[], str]) -> None:
@@ -54,6 +55,7 @@ class PageServer:
         self._thread: LoopThread | None = None
         self._runner: web.AppRunner | None = None
         self._closing = asyncio.Event()
+        self._has_failed = False
 
     def start(self, port: int = 0, host: str = "127.0.0.1") -> str:
         """Serve from now on; return the address to open, with the token in its fragment, which no server sees."""
@@ -119,7 +121,7 @@ class PageServer:
         await response.prepare(request)
         loop, seen = asyncio.get_running_loop(), (0, 0, 0)
         while not self._closing.is_set():
-            view = await loop.run_in_executor(None, self._look)  # a broker's snapshot may be behind a lock
+            view = await loop.run_in_executor(None, self._look_on)  # a broker's snapshot may be behind a lock
             if view is not None:
                 news, seen = chart_since(self._chart, seen)
                 data = json.dumps({"view": view_as_json(view), "chart": news}, allow_nan=False)
@@ -133,10 +135,24 @@ class PageServer:
                 continue
         return response
 
+    def _look_on(self) -> SessionView | None:
+        """One look; a page that is told nothing says by itself that what stands on it is old."""
+        try:
+            return self._look()
+        except Exception:  # noqa: BLE001  # one bad look must not end the stream
+            if not self._has_failed:
+                _log.exception("the page cannot look at the session; it tries again, and this is not told again")
+            self._has_failed = True
+            return None
+
     async def _killed(self, request: web.Request) -> web.StreamResponse:
         given = request.headers.get(_TOKEN, "")
         if not hmac.compare_digest(given.encode(), self.token.encode()):
             words = "the token is missing or wrong: open the address that the session has printed"
             return web.json_response({"done": False, "words": words}, status=403)
-        words = await asyncio.get_running_loop().run_in_executor(None, self._kill)
+        try:
+            words = self._kill()  # here and now: it must not queue behind looks at a broker that hangs
+        except OSError as error:
+            _log.error("the page's kill button could not throw the switch: %s", error)  # no traceback
+            return web.json_response({"done": False, "words": f"NOT STOPPED: {error}. {_BY_HAND}"}, status=500)
         return web.json_response({"done": True, "words": words})

@@ -156,6 +156,12 @@ const draw = (view) => {
 
 // --- the stream and the switch --------------------------------------------------------------------------------------
 
+const sayOld = () => {
+  byId("trouble").hidden = false;
+  byId("trouble").textContent = "The session does not answer: what stands here is old.";
+};
+// A stream that stays open and says nothing is a session that hangs.
+let silence;
 let isFirst = true;
 const stream = new EventSource("/events");
 // A stream that begins anew brings everything again.
@@ -166,11 +172,10 @@ stream.addEventListener("message", (event) => {
   draw(view);
   takeChart(chart, isFirst);
   isFirst = false;
+  clearTimeout(silence);
+  silence = setTimeout(sayOld, 5000);
 });
-stream.addEventListener("error", () => {
-  byId("trouble").hidden = false;
-  byId("trouble").textContent = "The session does not answer: what stands here is old.";
-});
+stream.addEventListener("error", sayOld);
 
 let isArmed = null;
 byId("kill").addEventListener("click", async () => {
@@ -183,7 +188,11 @@ byId("kill").addEventListener("click", async () => {
   clearTimeout(isArmed);
   isArmed = null;
   button.textContent = "Kill switch";
-  const answer = await fetch("/kill", {method: "POST", headers: {"X-Understudy-Token": token}});
-  const {words} = await answer.json();
-  byId("killed").textContent = words;
+  byId("killed").textContent = "...";
+  try {
+    const answer = await fetch("/kill", {method: "POST", headers: {"X-Understudy-Token": token}});
+    byId("killed").textContent = (await answer.json()).words;
+  } catch {
+    byId("killed").textContent = "NOT STOPPED: the session does not answer. Press Ctrl-C in its terminal, or run python -m src kill.";
+  }
 });
