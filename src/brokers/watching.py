@@ -302,6 +302,8 @@ class Watch:
             self._broker.synchronise()
             self._books.catch_up(self._broker.fills(), announce=True)
         self._explain_positions(first=False, patience=1)
+        if self._unexplained:  # a few seconds decide whether it is an execution on its way
+            self._positions_at = min(self._positions_at, monotonic() + SETTLE_SECONDS)
 
     def _explain_positions(self, *, first: bool, patience: int) -> None:
         """Take over what nothing explains: without a word when a journal begins, else with an alarm and a block.

@@ -75,6 +75,10 @@ class Exchange:
         """Open an account with `cash` dollars."""
         self.ledger.open(account_id, cash)
 
+    def number_executions_from(self, first: int) -> None:
+        """Give the executions to come numbers from `first` on, or from where they are when that is higher."""
+        self._floor.settlement.next_execution = max(self._floor.settlement.next_execution, first)
+
     def account_summary(self, account: AccountId, now: int) -> AccountSummary:
         """IB's tags of an account at the latest prices."""
         with localcontext(CONTEXT):

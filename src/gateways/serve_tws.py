@@ -5,14 +5,18 @@ import math
 from collections.abc import Sequence
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
+from typing import Final
 
 from src.domain.errors import ConfigurationError
 from src.domain.orders import AccountId
 from src.gateways.scenario import NOTHING, read_scenario
 from src.gateways.tws_codec import NEWEST
 from src.gateways.tws_server import DEFAULT_ACCOUNT, DEFAULT_PORT, GatewayOptions, checked_account, serve
+from src.runtime.clock import wall_clock
 from src.runtime.market import Market, MarketRules, recorded_market, seeded_market
 from src.settings import Settings, load_settings
+
+_MILLISECOND: Final = 1_000_000  # ns
 
 
 def main(arguments: Sequence[str], prog: str) -> int:
@@ -31,6 +35,7 @@ def main(arguments: Sequence[str], prog: str) -> int:
         scenario=read_scenario(wish.scenario) if wish.scenario else NOTHING,
         seed=seed,
         log=wish.log,
+        first_number=wall_clock() // _MILLISECOND % 2**32,  # no two runs have the same
     )
     names = [name for given in wish.account or [DEFAULT_ACCOUNT] for name in given.split(",") if name]
     cash = settings.initial_capital if wish.cash is None else wish.cash

@@ -87,6 +87,18 @@ def test_what_nothing_explains_is_taken_over_told_and_blocked_until_a_person_say
     assert len(kill.resume(tmp_path)) >= 1
 
 
+def test_what_has_moved_while_the_connection_was_gone_is_blocked_within_seconds(
+    gateway: PaperGateway, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At the return the positions are looked at, and soon once more: not only when it is time again."""
+    monkeypatch.setattr(watching, "POSITIONS_SECONDS", 3600.0)
+    monkeypatch.setattr(watching, "SETTLE_SECONDS", 0.2)
+    broker = opened(gateway, tmp_path)
+    gateway.play(f"- {{on: execDetails, action: drop}}\n- {BY_HAND}\n- {{at: 0.2, action: reset}}")
+    assert wait_until(lambda: "no execution explains it" in caplog.text, 15)
+    broker.disconnect()
+
+
 def test_what_was_held_before_the_journal_began_is_no_alarm(
     gateway: PaperGateway, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

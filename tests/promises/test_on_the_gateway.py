@@ -4,7 +4,7 @@ import json
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -175,6 +175,39 @@ def test_the_demo_trades_there(run: Run, on_gateway: str) -> None:
         assert "💰 Account: DUSIM01 (Simulated)" in done.stdout
     assert "🟢 BUY 5 NVDA @ $" in first.stdout
     assert "🔴 SELL 5 NVDA @ $" in second.stdout
+
+
+def test_a_session_goes_on_when_the_gateway_is_killed_and_started_anew(
+    environment: dict[str, str], run: Run, tmp_path: Path
+) -> None:
+    """The new gateway knows nothing of the old one's orders, and what it executes is not taken for theirs."""
+    (tmp_path / "mine.py").write_text(STRATEGY)
+    environment |= {"PYTHONPATH": str(tmp_path), "IBKR_RECONNECT_DELAY": "0.1"}
+    rules = ("--speed", "100", "--preset", "ideal")
+    command = [sys.executable, TRADER, "--symbols", "NVDA", "--strategy", "mine:InAndOut", "--require", "tws"]
+    with gateway(environment, *rules) as port:
+        environment["IBKR_PORT"] = str(port)
+        process = subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, encoding="utf-8")
+        assert process.stderr is not None
+        said = _until("filled: SELL 7 NVDA", process.stderr)
+    with process, gateway(environment, *rules, "--port", str(port)):
+        for action in ("BUY", "SELL"):
+            said += _until(f"filled: {action} 7 NVDA", process.stderr)
+        process.send_signal(signal.SIGTERM)
+        said += process.communicate(timeout=20)[1]
+        assert (process.returncode, "Traceback" in said, said.count("the connection is back")) == (143, False, 1)
+    orders = json.loads(run("-m", "src", "orders", "--json", cwd=ROOT).stdout)
+    assert {each["state"] for each in orders} == {"FILLED"}
+
+
+def _until(words: str, lines: Iterable[str]) -> str:
+    """Read up to the line that has these words."""
+    said = ""
+    for line in lines:
+        said += line
+        if words in line:
+            return said
+    raise AssertionError(said)
 
 
 @pytest.mark.usefixtures("fast_gateway")

@@ -22,7 +22,8 @@ class GatewayOptions:
 
     `master_client_id` sees and may cancel every client's orders. `two_step_what_if` answers a what-if as TWS does, an
     empty frame first; `allow_remote` lets it listen beyond this machine, for anybody who can reach it.
-    `scenario` makes it misbehave, by chances drawn from `seed`; `log` is a file for the log of truth.
+    `scenario` makes it misbehave, by chances drawn from `seed`; `log` is a file for the log of truth. Executions and
+    permanent ids are numbered from `first_number` on: a program that has seen another run must take none for its own.
     """
 
     host: str = "127.0.0.1"
@@ -35,6 +36,7 @@ class GatewayOptions:
     scenario: Scenario = NOTHING
     seed: int = 1
     log: Path | None = None
+    first_number: int = 1
 
     def __post_init__(self) -> None:
         if self.port in _LIVE_PORTS:

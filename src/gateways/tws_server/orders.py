@@ -39,7 +39,8 @@ from src.gateways.tws_server.refusals import (
     rejected,
 )
 
-_FIRST_PERM_ID: Final = 1_000_000_001
+#: IB's permanent ids have ten digits and fit into 31 bits.
+_LOWEST_PERM_ID: Final = 1_000_000_000
 #: After these the order is told to be inactive; the others are about a message, or about another order.
 _ENDS_ORDER: Final = frozenset({201, 110, 387, 435})
 _CANCEL_TEXT: Final = "Order Canceled - reason:"
@@ -54,7 +55,7 @@ class OrderDesk:
         self._orders: dict[tuple[int, int], Placed] = {}
         self._by_exchange_id: dict[OrderId, Placed] = {}
         self._next_id: dict[int, int] = {}
-        self._next_perm_id = _FIRST_PERM_ID
+        self._next_perm_id = _LOWEST_PERM_ID + context.options.first_number % _LOWEST_PERM_ID
         self._binds = False  # client 0 wants the orders made by hand for its own
         self.handlers: Handlers = {
             ReqIds: self._ids,

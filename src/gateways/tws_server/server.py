@@ -108,6 +108,7 @@ class Server:
         self._values_at: asyncio.TimerHandle | None = None
         self._coming_back: asyncio.Task[None] | None = None
         self.port = 0
+        market.venue.exchange.number_executions_from(options.first_number)
         market.venue.follow(self._news.extend, self._news.append)
 
     # --- life ------------------------------------------------------------------------------------------------------
