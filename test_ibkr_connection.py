@@ -10,7 +10,7 @@ from src.brokers.advice import cure, stale_address
 from src.brokers.command_line import DONE, NO_CONNECTION, mode_words, run_command
 from src.brokers.findings import answering, nearest
 from src.brokers.ib_gateway import IBGatewayClient
-from src.domain.account import masked
+from src.domain.account_ids import masked
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -12,7 +12,8 @@ from typing import Final, TypedDict
 
 from src.brokers.broker import Bars, BrokerHealth
 from src.brokers.findings import Finding
-from src.domain.account import AccountSummary, Position, masked
+from src.domain.account import AccountSummary, Position
+from src.domain.account_ids import masked
 from src.domain.errors import BrokerError, OrderRefusedError, OrderRejectedError
 from src.domain.market import Mode, Quote
 from src.domain.orders import Fill, Order, OrderStatus, Trade

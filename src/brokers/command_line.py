@@ -11,9 +11,8 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from src.brokers.findings import Finding
 from src.brokers.redaction import redact_logs
 from src.domain.errors import (
     BrokerError,
@@ -26,6 +25,9 @@ from src.domain.errors import (
 from src.domain.market import Mode
 from src.domain.privacy import in_one_line as clean_line
 from src.domain.privacy import without_ids
+
+if TYPE_CHECKING:
+    from src.brokers.findings import Finding
 
 DONE: Final = 0
 FAILED: Final = 1
@@ -45,7 +47,7 @@ _STANDARD_ERROR: Final = 2
 _PERSONS_OWN: Final = (ConfigurationError, InvalidOrderError, UnknownContractError, LiveTradingRefusedError)
 
 
-def mode_words(mode: Mode, found: Finding | None = None) -> str:
+def mode_words(mode: Mode, found: "Finding | None" = None) -> str:
     """Return the mode as a person must not overlook it; `found` is the TWS or paper gateway behind the session."""
     if mode is Mode.SIMULATED and found is not None:
         return f"SIMULATED (on the paper gateway at {found.where}: no money, no market)"

@@ -8,7 +8,7 @@ import logging
 import sys
 from typing import Final
 
-from src.domain.account import masked
+from src.domain.account_ids import masked
 
 _log: Final = logging.getLogger(__name__)
 _TAIL: Final = 2

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from src.brokers.guarded import GuardedBroker
 from src.console.outbox import Outbox, Send
 from src.console.webhooks import Message, format_of, post, run
-from src.domain.account import masked
+from src.domain.account_ids import masked
 from src.domain.errors import BrokerError, InvalidOrderError, OrderRefusedError, OrderRejectedError
 from src.domain.events import ConnectionChanged, Event, OrderChanged
 from src.domain.market import Bar

@@ -11,7 +11,8 @@ from typing import Final, TypeVar
 
 from src.brokers.broker import Broker, BrokerHealth
 from src.brokers.headroom import Headroom
-from src.domain.account import AccountSummary, Position, masked
+from src.domain.account import AccountSummary, Position
+from src.domain.account_ids import masked
 from src.domain.errors import BrokerError
 from src.domain.market import Mode, Quote
 from src.domain.orders import Trade

@@ -3,7 +3,7 @@
 import re
 from typing import Final
 
-from src.domain.account import masked
+from src.domain.account_ids import masked
 
 #: IB's account ids: a letter or two for the kind, then digits. Ours of play money (`DUSIM01`) are nobody's.
 _ACCOUNT_ID: Final = re.compile(r"(?<![A-Za-z0-9])[A-Z]{1,2}[0-9]{5,10}(?![A-Za-z0-9])")

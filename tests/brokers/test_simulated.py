@@ -111,7 +111,7 @@ def test_an_order_is_qualified_and_its_account_set() -> None:
     bare = replace(buy(1), contract=replace(BBB, con_id=0), account=AccountId(""))
     trade = broker.place_order(bare)
     assert (trade.order.contract, trade.order.account) == (BBB, ACCOUNT)
-    with pytest.raises(InvalidOrderError, match="SIM9"):
+    with pytest.raises(InvalidOrderError, match="is not this broker's"):
         broker.preview_order(replace(buy(1), account=AccountId("SIM9")))
 
 

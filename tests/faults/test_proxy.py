@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import pytest
 
 from src.runtime.clock import monotonic, wall_clock
+from tests.brokers.tws.scripted import wait_until
 from tests.faults.proxy import Do, Fault, FaultProxy, Shape, Way
 
 
@@ -174,6 +175,7 @@ def test_it_refuses_and_listens_again_on_its_port(ends: Ends) -> None:
     ends.proxy.listen()
     assert ends.proxy.port == port
     socket.create_connection(("127.0.0.1", port), timeout=5).close()
+    wait_until(lambda: len(ends.proxy.links) == 2)  # the fixture's own, and this one
 
 
 def test_an_end_on_one_side_ends_the_other(ends: Ends) -> None:

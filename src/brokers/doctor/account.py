@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
 from src.brokers.doctor.report import NOT_CHECKED, Check, Status
-from src.domain.account import masked, mode_of
+from src.domain.account_ids import masked, mode_of
 from src.domain.errors import BrokerError, NoMarketDataError, UnknownContractError
 from src.domain.market import Mode, Quote, Source
 from src.settings import Settings

@@ -20,7 +20,7 @@ from src.brokers.doctor.inspection import TwsInspection
 from src.brokers.doctor.report import Check, Diagnosis, Status, as_text
 from src.brokers.findings import Finding, Network, answering
 from src.brokers.wsl import Machine
-from src.domain.account import mode_of
+from src.domain.account_ids import mode_of
 from src.domain.errors import BrokerError, ConfigurationError
 from src.domain.market import Mode
 from src.runtime.clock import wall_clock

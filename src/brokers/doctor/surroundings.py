@@ -9,7 +9,7 @@ from typing import Final
 
 from src.brokers.doctor.report import CONFIGURATION, Check, Status
 from src.brokers.findings import LIVE_PORTS, LOCAL_HOST, Network
-from src.domain.account import masked
+from src.domain.account_ids import masked
 from src.settings import Settings
 
 #: Setting as written: name, value, place.

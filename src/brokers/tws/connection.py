@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 from src.brokers.tws.library import Wire
-from src.domain.account import masked, mode_of
+from src.domain.account_ids import masked, mode_of
 from src.domain.codes import Meaning, RequestKind, meaning, says_read_only
 from src.domain.errors import (
     BrokerError,

@@ -26,7 +26,8 @@ from src.brokers.tws.order_book import OrderBook
 from src.brokers.tws.orders import Orders
 from src.brokers.tws.pacing import MessagePacer
 from src.brokers.tws.timing import Timing
-from src.domain.account import AccountPnL, mode_of
+from src.domain.account import AccountPnL
+from src.domain.account_ids import mode_of
 from src.domain.codes import Meaning
 from src.domain.errors import (
     BrokerError,

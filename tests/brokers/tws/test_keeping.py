@@ -83,7 +83,8 @@ def test_a_lost_connection_comes_back_and_everything_is_subscribed_to_once(tws: 
     wait_until(lambda: len(tws.asked(ReqMktData)) == 1)
     tws.say(lambda client: client.reset())
     assert changes(stream, 2) == [False, True]
-    wait_until(lambda: broker.is_connected)
+    wait_until(lambda: broker.is_connected and len(tws.asked(ReqMktData)) == 2)
+    broker.qualify(NVDA)
     assert len(tws.asked(ReqMktData)) == 2
     assert (broker.mode, broker.health().reconnects, broker.health().error) == (Mode.SIMULATED, 1, None)
     assert len(tws.asked(ReqExecutions)) == 2

@@ -2,7 +2,7 @@
 
 import pytest
 
-from src.domain.account import masked, mode_of
+from src.domain.account_ids import masked, mode_of
 from src.domain.market import Mode
 
 
