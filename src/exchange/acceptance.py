@@ -70,7 +70,7 @@ def margin_rejection(
 ) -> Rejection | None:
     """Why the account cannot carry the order with all that works already (`at_work`, by con_id); None when it can."""
     con_id = order.con_id
-    price = _price(order, mark)
+    price = _price(order, mark(con_id))
     if price is None:
         return None
     if order.is_buy and not at_work and _pays_in_full(account, order.quantity * price, commission):
@@ -79,15 +79,15 @@ def margin_rejection(
     for other_id in at_work.keys() | account.holdings.keys() | {con_id}:
         orders = at_work.get(other_id, [])
         owned = account.holdings[other_id].quantity if other_id in account.holdings else 0
+        market = mark(other_id)
         if other_id == con_id:
-            buys, sells = shares_at_work([*orders, order])
-            at = max(price, *(_price(w, mark) or 0 for w in orders), 0)
-        elif owned or orders:
-            buys, sells = shares_at_work(orders)
-            at = mark(other_id) or (mark_of(account.holdings[other_id], mark) if owned else 0)
-            at = max(at, *(_price(w, mark) or 0 for w in orders), 0)
-        else:
+            orders = [*orders, order]
+        elif not (owned or orders):
             continue
+        elif market is None and owned:
+            market = mark_of(account.holdings[other_id], mark)
+        buys, sells = shares_at_work(orders)
+        at = max([_price(each, market) or 0 for each in orders], default=market or 0)
         total += worst_requirement(owned, buys, sells, at)
         in_full += max(abs(owned + buys), abs(owned - sells)) * at
     needed = dollars(total) / 100
@@ -108,11 +108,14 @@ def _pays_in_full(account: Account, amount: int, commission: Decimal) -> bool:
     return dollars(amount) + commission <= account.cash
 
 
-def _price(order: Working, mark: Mark) -> int | None:
-    """The dearest price (units) at which the order could trade, as far as it says."""
-    market = mark(order.con_id)
-    levels = [p for p in (market, order.limit if order.is_buy else None, order.stop) if p is not None]
-    return max(levels) if levels else order.limit
+def _price(order: Working, market: int | None) -> int | None:
+    """The dearest price (units) at which the order could trade, as far as it and the market say."""
+    dearest = market or 0
+    if order.is_buy and order.limit is not None and order.limit > dearest:
+        dearest = order.limit
+    if order.stop is not None and order.stop > dearest:
+        dearest = order.stop
+    return dearest or order.limit
 
 
 def initial_margin(account: Account, order: Working, mark: Mark) -> Decimal:
@@ -121,6 +124,6 @@ def initial_margin(account: Account, order: Working, mark: Mark) -> Decimal:
     for con_id in account.holdings.keys() | {order.con_id}:
         owned = account.holdings[con_id].quantity if con_id in account.holdings else 0
         shares = owned + (order.sign * order.quantity if con_id == order.con_id else 0)
-        price = mark(con_id) or (_price(order, mark) if con_id == order.con_id else None) or 0
+        price = mark(con_id) or (_price(order, None) if con_id == order.con_id else None) or 0
         total += requirement(shares, price)
     return dollars(total) / 100

@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass
 
-from src.domain.orders import Order, OrderId
+from src.domain.orders import Order
 from src.domain.rejections import REJECTED, Rejection, below_filled, exchange_closed, no_contract, too_many_active
 from src.exchange import acceptance
+from src.exchange.at_work import AtWork
 from src.exchange.book import Book
 from src.exchange.commission import FeeSchedule
 from src.exchange.ledger import Ledger
@@ -21,7 +22,7 @@ class Admission:
     ledger: Ledger
     sessions: Sessions
     fees: FeeSchedule
-    at_work: dict[OrderId, Working]
+    at_work: AtWork
     mark: Mark
     shortable: bool
 
@@ -59,10 +60,10 @@ class Admission:
         return self._of_margin(trial, now)
 
     def _of_crowd(self, order: Working, siblings: int = 0) -> Rejection | None:
-        if len(self.at_work) + siblings < acceptance.MOST_ACTIVE:
+        orders = self.at_work.of(order.account, order.con_id)
+        if len(orders) + siblings < acceptance.MOST_ACTIVE:
             return None
-        side = (order.account, order.con_id, order.sign)
-        crowd = sum((other.account, other.con_id, other.sign) == side for other in self.at_work.values())
+        crowd = sum(other.sign == order.sign for other in orders)
         return too_many_active(acceptance.MOST_ACTIVE) if crowd + siblings >= acceptance.MOST_ACTIVE else None
 
     def _of_terms(self, order: Working, book: Book) -> Rejection | None:
@@ -74,19 +75,17 @@ class Admission:
     def _is_covered(self, order: Working) -> bool:
         """Whether the account holds what this sale, and those that work already, could sell."""
         holding = self.ledger.accounts[order.account].holdings.get(order.con_id)
-        others = [
-            other
-            for other in self.at_work.values()
-            if (other.account, other.con_id) == (order.account, order.con_id) and other.order_id != order.order_id
-        ]
+        at_work = self.at_work.of(order.account, order.con_id)
+        others = [other for other in at_work if other.order_id != order.order_id]
         _, sells = acceptance.shares_at_work([*others, order])
         return holding is not None and sells <= holding.quantity
 
     def _of_margin(self, order: Working, now: int) -> Rejection | None:
         at_work: dict[int, list[Working]] = {}
-        for other in self.at_work.values():
-            if other.account == order.account and not other.held and other.order_id != order.order_id:
-                at_work.setdefault(other.con_id, []).append(other)
+        for con_id, others in self.at_work.by_contract(order.account).items():
+            count = [other for other in others.values() if not other.held and other.order_id != order.order_id]
+            if count:
+                at_work[con_id] = count
         account = self.ledger.accounts[order.account]
         if acceptance.only_reduces(account, order, at_work.get(order.con_id, ())):
             return None

@@ -153,7 +153,7 @@ class Exchange:
             for order_id, order in self._floor.orders.items():
                 if order.is_done:
                     continue
-                self._floor.at_work[order_id] = order
+                self._floor.at_work.add(order)
                 if order.order.oca_group and order.group is not None:
                     self._floor.groups[order.account, order.order.oca_group] = order.group
                 if stood[order_id]:
@@ -284,7 +284,7 @@ class Exchange:
     def open_trades(self, account: AccountId) -> tuple[Trade, ...]:
         """The account's working orders."""
         with localcontext(CONTEXT):
-            return tuple(order.snapshot() for order in self._floor.at_work.values() if order.account == account)
+            return tuple(order.snapshot() for order in self._floor.at_work if order.account == account)
 
     def fills(self, account: AccountId) -> tuple[Fill, ...]:
         """The account's executions with their commissions, oldest first."""

@@ -18,6 +18,7 @@ from src.domain.rejections import CANCEL_TOO_LATE, CANCELLED, HELD, HELD_TEXT, R
 from src.exchange import valuation
 from src.exchange.admission import Admission
 from src.exchange.arrivals import Arrival, Arrivals
+from src.exchange.at_work import AtWork
 from src.exchange.book import Book
 from src.exchange.commission import FeeSchedule
 from src.exchange.fill_models import Preset
@@ -44,7 +45,7 @@ class Floor:
         self.books, self.latency, self.sessions = books, preset.latency, sessions
         self.ledger = Ledger()
         self.orders: dict[OrderId, Working] = {}
-        self.at_work: dict[OrderId, Working] = {}  # accepted and not done, in the order they came
+        self.at_work = AtWork()
         self.groups: dict[tuple[AccountId, str], OcaGroup] = {}
         self.arrivals = Arrivals(self.is_quoted)
         self.out: list[Event] = []
@@ -167,14 +168,14 @@ class Floor:
 
     def expire(self, time: int, *, outside_rth: bool) -> None:
         """End the DAY orders of regular, or of extended, hours."""
-        for order in tuple(self.at_work.values()):
+        for order in tuple(self.at_work):
             ends_now = order.order.tif != TimeInForce.GTC and order.works_all_hours == outside_rth
             if ends_now and not self.arrivals.has_entry(order, time):
                 self.settlement.cancel(order, time, "the DAY order expired at the close")
 
     def _suspend(self, close: int) -> None:
         """GTC orders of regular hours leave their book and return at the next open, in their old order."""
-        for order in tuple(self.at_work.values()):
+        for order in tuple(self.at_work):
             if not order.works_all_hours and (order.on_book or self.arrivals.withdraw(order, close)):
                 self.books[order.con_id].remove(order)
                 opening = self.sessions.next_open(close)
@@ -210,7 +211,7 @@ class Floor:
             return
         arrives = now + self.latency
         opening = self.first_open(order, arrives)
-        self.at_work[order.order_id] = order
+        self.at_work.add(order)
         if opening == arrives:
             self.report(order, now)
         else:
@@ -233,7 +234,7 @@ class Floor:
             if head.is_done:
                 self.reject(leg, refused or Rejection(head.code or CANCELLED, head.reason), now)
             else:
-                self.at_work[leg.order_id] = leg
+                self.at_work.add(leg)
                 self.report(leg, now)
 
     def take_exit(self, account: AccountId, parent_id: OrderId, order: Order, now: int) -> None:
@@ -251,7 +252,7 @@ class Floor:
         leg.parent, leg.group, leg.held = parent, group or OcaGroup(reduce=True), not parent.filled
         leg.group.members.append(leg)
         parent.children = (*parent.children, leg)
-        self.at_work[leg.order_id] = leg
+        self.at_work.add(leg)
         self.report(leg, now)
         if not leg.held:
             self.enter(leg, self.first_open(leg, now + self.latency))
@@ -310,7 +311,7 @@ class Floor:
         return False
 
     def _order_done(self, order: Working) -> None:
-        self.at_work.pop(order.order_id, None)
+        self.at_work.remove(order)
 
     def _rests(self, order: Working, time: int) -> None:
         if order.status is OrderStatus.PRE_SUBMITTED and order.triggered:  # a stop is PreSubmitted until it is elected
@@ -339,15 +340,13 @@ class Floor:
 
     def liquidate(self, account: Account, holding: Holding, now: int) -> bool:
         """Close a position at market, unless that is under way; everything else of the contract is cancelled."""
-        at_work = [w for w in self.at_work.values() if w.account == account.account_id]
-        if any(w.order.order_ref == LIQUIDATION for w in at_work):
+        if any(w.order.order_ref == LIQUIDATION for w in self.at_work if w.account == account.account_id):
             return False
-        for order in at_work:
-            if order.con_id == holding.contract.con_id:
-                self.settlement.cancel(order, now, "the position is being liquidated")
+        for order in tuple(self.at_work.of(account.account_id, holding.contract.con_id)):
+            self.settlement.cancel(order, now, "the position is being liquidated")
         self.notice(now, 2100, f"Margin: {holding.contract.symbol} is liquidated", account.account_id)
         order = self.new(account.account_id, _closing(holding.contract, holding.quantity), now)
-        self.at_work[order.order_id] = order
+        self.at_work.add(order)
         self.report(order, now)
         self.enter(order, now)
         return True

@@ -238,6 +238,19 @@ def test_a_twenty_first_order_of_one_side_is_refused() -> None:
     assert statuses(exchange.submit(ACCOUNT, buy(1, "90.00"), at(1))) == ["PreSubmitted"]
 
 
+def test_the_active_orders_of_another_account_are_its_own() -> None:
+    """Twenty of theirs leave room for twenty of ours, and their buys tie up nothing of our money."""
+    exchange = traded_at(100)
+    theirs = AccountId("SIM2")
+    exchange.open_account(theirs, Decimal(100_000))
+    for _ in range(20):
+        assert statuses(exchange.submit(theirs, buy(200, "90.00"), at(1))) == ["PreSubmitted"]
+    assert statuses(exchange.submit(theirs, buy(1, "90.00"), at(1))) == ["Inactive"]
+    assert statuses(exchange.submit(ACCOUNT, buy(4_000), at(1))) == ["PreSubmitted"]
+    for _ in range(19):
+        assert statuses(exchange.submit(ACCOUNT, sell(1, "110.00"), at(1))) == ["PreSubmitted"]
+
+
 def test_a_brackets_exits_count_as_active_orders() -> None:
     """Ten brackets have twenty exits: an eleventh is refused as a whole."""
     exchange = traded_at(100)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from decimal import Decimal
 
+from src.domain.facts import fact
 from src.gateways.tws_codec.contracts import TagValue
 from src.gateways.tws_codec.fields import Amount, UnsetAmount
 
@@ -83,7 +84,7 @@ class OrderComboLeg:
     price: UnsetAmount = None
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class WireOrder:
     """IB's order. Each message carries some of these fields; None is unset."""
 
@@ -221,7 +222,7 @@ class WireOrder:
     mid_offset_at_half: Decimal | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class OrderState:
     """What the server adds to an order: its status, and for a what-if order the margins. None is unset."""
 
