@@ -28,7 +28,7 @@ def fact(cls: type[_T]) -> type[_T]:
         lines.append("    self.__post_init__()")
     names_within = {
         "set_attribute": object.__setattr__,
-        "open_twin": type(cls.__name__, (), {"__slots__": names}),
+        "open_twin": type(cls.__name__, frozen.__bases__, {"__slots__": names}),
         "frozen": frozen,
     }
     exec("\n".join(lines), names_within)  # noqa: S102  # as `dataclass` does it: nothing but names of fields enters

@@ -41,19 +41,20 @@ def rejection(order: Working, tick: int, price: int | None, *, covered: bool) ->
 
 def shares_at_work(orders: Iterable[Working]) -> tuple[int, int]:
     """The most shares that these working orders of one contract could still buy and sell."""
-    totals = {True: 0, False: 0}
+    buys = sells = 0
     groups: dict[tuple[int, bool], int] = {}
     for order in orders:
-        if order.is_done:
+        if order.status.is_done:
             continue
-        if order.group is None:
-            totals[order.is_buy] += order.remaining
-        else:
+        left = order.quantity - order.filled
+        if order.group is not None:
             key = (id(order.group), order.is_buy)
-            groups[key] = max(groups.get(key, 0), order.remaining)
-    for (_, is_buy), shares in groups.items():
-        totals[is_buy] += shares
-    return totals[True], totals[False]
+            left, groups[key] = max(left - groups.get(key, 0), 0), max(left, groups.get(key, 0))
+        if order.is_buy:
+            buys += left
+        else:
+            sells += left
+    return buys, sells
 
 
 def only_reduces(account: Account, order: Working, at_work: Sequence[Working]) -> bool:

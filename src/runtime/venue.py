@@ -133,21 +133,22 @@ class Venue:
                     return 0.0
                 self._run_out()
                 return None
-            following = self._next_time()
-            if following is None:
-                self._run_out()
+            wait = self._take_due()
+            if wait is None:
                 return None
-            wait = self._clock.seconds_until(following)
-            while wait <= 0:
-                self.step()
-                following = self._next_time()
-                if following is None:
-                    self._run_out()
-                    return None
-                wait = self._clock.seconds_until(following)
             self._let_time_pass()
             arrival = self.exchange.next_arrival
             return wait if arrival is None else min(wait, max(self._clock.seconds_until(arrival), 0.001))
+
+    def _take_due(self) -> float | None:
+        """Take the instants that the clock has come to; returns real seconds until the next, None at the end."""
+        while (following := self._next_time()) is not None:
+            wait = self._clock.seconds_until(following)
+            if wait > 0:
+                return wait
+            self.step()
+        self._run_out()
+        return None
 
     def _take(self, stream: EventStream) -> Event | None:
         """Step a replay of bars alone for the one reader who follows all of it, and hand them over without a queue.
@@ -247,11 +248,11 @@ class Venue:
         """Leave only so many shares on offer on each side until the next quote; NoMarketDataError where none stands."""
         with self.lock:
             self.want(contract)
-            self.catch_up()
+            now = self._stamp()
             quote = self.exchange.standing_quote(contract)
             if quote is None:
                 raise NoMarketDataError(f"no quote of {contract.symbol} stands")
-            thinned = quote._replace(time=self._stamp(), bid_size=float(shares), ask_size=float(shares))
+            thinned = quote._replace(time=now, bid_size=float(shares), ask_size=float(shares))
             self._publish(self.exchange.quote(thinned))
 
     def _command(self, give: Callable[[int], tuple[Event, ...]], contract: Contract | None = None) -> tuple[Event, ...]:
@@ -259,12 +260,12 @@ class Venue:
         with self.lock:
             if contract is not None:
                 self.want(contract)
-            self.catch_up()
             return self._publish(give(self._stamp()))
 
     def _stamp(self) -> int:
         """The moment of a command; what fell due by then is published before it, so that its own events come first."""
         if not self.waits_for_reader:
+            self._take_due()
             self._let_time_pass()
         return self._time
 

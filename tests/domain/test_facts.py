@@ -70,3 +70,23 @@ def test_a_default_factory_is_refused_where_the_class_is_written() -> None:
         @fact
         class Listed:
             items: list[int] = field(default_factory=list)
+
+
+class Word:
+    """What several kinds of facts have in common."""
+
+    __slots__ = ()
+
+
+def test_it_may_have_a_base_without_fields() -> None:
+    @fact
+    class Told(Word):
+        """Two fields."""
+
+        name: str
+        number: int = 0
+
+    assert Told("a", 1) == Told("a", 1)
+    assert isinstance(Told("a"), Word)
+    with pytest.raises((FrozenInstanceError, TypeError)):
+        Told("a").name = "b"  # type: ignore[misc]

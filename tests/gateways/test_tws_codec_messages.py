@@ -1,6 +1,8 @@
 """Every message at every version: what is written is read as it was; the field counts are those that clients expect."""
 
+from collections.abc import Callable, Sequence
 from decimal import Decimal
+from functools import partial
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -39,8 +41,9 @@ from src.gateways.tws_codec import (
     encode_reply,
     encode_request,
 )
+from src.gateways.tws_codec.compiled import compile_decoder
 from src.gateways.tws_codec.plan import Plan
-from src.gateways.tws_codec.registry import Shape, interpret
+from src.gateways.tws_codec.registry import Shape, interpret, read
 from tests.gateways.tws_codec_examples import ALL, ALL_REPLIES, VERSIONS, both_ways, messages, name_of
 
 STOCK = WireContract(con_id=265598, symbol="AAPL", sec_type="STK", exchange="SMART", currency="USD")
@@ -70,6 +73,42 @@ def test_compiled_encoders_write_what_the_interpreter_writes(shape: Shape, data:
     message = data.draw(messages(shape)).at(version)
     plan = Plan(shape.cls, shape.layout, version)
     assert encode_reply(message, version) == interpret(shape.message_id, plan, message)
+
+
+def _outcome(decode: Callable[[], object]) -> object:
+    try:
+        return decode()
+    except WireError as error:
+        return error.message, error.field, error.found, error.request_id
+
+
+@pytest.mark.parametrize("shape", [shape for shape in ALL if shape.hot], ids=name_of)
+@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
+@given(data=st.data(), version=st.sampled_from(VERSIONS))
+def test_compiled_decoders_read_what_the_interpreter_reads(shape: Shape, data: st.DataObject, version: int) -> None:
+    """Whole frames, and frames with one field damaged or one too many or too few."""
+    encode, _ = both_ways(shape)
+    texts = encode(data.draw(messages(shape)).at(version), version).decode().split("\0")[:-1]
+    place = data.draw(st.integers(1, len(texts) - 1))
+    texts[place : place + data.draw(st.integers(0, 2))] = data.draw(
+        st.sampled_from([(), (texts[place],), ("x",), ("1",)])
+    )
+    plan = Plan(shape.cls, shape.layout, version)
+    compiled = compile_decoder(plan, partial(read, plan))
+    assert _outcome(lambda: compiled(texts)) == _outcome(lambda: read(plan, texts))
+
+
+def test_a_plain_order_is_read_without_the_interpreter() -> None:
+    """At every version: it is what pipelined orders are made of."""
+
+    def interpreter(texts: Sequence[str]) -> object:
+        raise AssertionError(texts)
+
+    for version in VERSIONS:
+        asked = PlaceOrder(7, STOCK, ORDER)
+        texts = encode_request(asked, version).decode().split("\0")[:-1]
+        plan = Plan(PlaceOrder, next(shape for shape in ALL if shape.cls is PlaceOrder).layout, version)
+        assert compile_decoder(plan, interpreter)(texts) == decode_request("\0".join([*texts, ""]).encode(), version)
 
 
 def test_all_of_both_tiers_is_there() -> None:

@@ -1,7 +1,8 @@
-"""Encoders of the hot messages, compiled once per server version from the same plans that are interpreted.
+"""Encoders and decoders of the hot messages, compiled once per server version from the plans that are interpreted.
 
-A compiled encoder is one Python function: a join over memo look-ups. It takes only what is certainly right and leaves
-the rest to the interpreter, which knows the exact text or the fault. A property test holds both against each other.
+Each is one Python function over memo look-ups. It takes only what is certainly right (a decoder: a frame without any of
+the fields that may be missing) and leaves the rest to the interpreter, which knows the exact text or the fault.
+Property tests hold both against each other.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -10,10 +11,10 @@ from math import isfinite
 from typing import Any, Final
 
 from src.gateways.tws_codec.fields import AVERAGE, SERIAL, SIZE, TEXT, BadValueError, Kind
-from src.gateways.tws_codec.plan import Branch, Fixed, Plan, Rows, Run, Step
+from src.gateways.tws_codec.plan import Branch, Fixed, Group, Plan, Rows, Run, Step, Values
 
-#: What is raised inside a compiled encoder where it is not certain.
-_UNCERTAIN: Final = (TypeError, AttributeError, ValueError, ArithmeticError)
+#: What is raised inside a compiled function where it is not certain.
+_UNCERTAIN: Final = (TypeError, AttributeError, ValueError, ArithmeticError, LookupError)
 Column = Callable[[Sequence[Any]], Iterable[str]]
 _MESSAGE: Final = "message"
 
@@ -59,6 +60,45 @@ def compile_encoder(message_id: int, plan: Plan, interpreter: Callable[[Any], by
     exec(compile(code, f"<{plan.cls.__name__} at {plan.version}>", "exec"), source.names)  # noqa: S102
     encoder: Callable[[Any], bytes] = source.names["encode"]
     return encoder
+
+
+def compile_decoder(plan: Plan, interpreter: Callable[[Sequence[str]], Any]) -> Callable[[Sequence[str]], Any]:
+    """A function from a frame's fields (the message id first) to its message. It asks the interpreter as well."""
+    source = _Source()
+    values = {
+        part: {name: source.name(default, "default") for name, default in of.items()}
+        for part, of in plan.blank().items()
+    }
+    at = 1
+    for step in plan.steps:
+        if isinstance(step, Branch):
+            source.lines.append(f"if {source.name(step.test, 'test')}({values[step.part][step.name]}): unsure()")
+        elif isinstance(step, Run):
+            for kind, name in zip(step.kinds, step.names, strict=True):
+                values[step.part][name] = f"{source.name(kind.read, 'read')}[texts[{at}]]"
+                at += 1
+        else:
+            if isinstance(step, Group | Rows | Values):
+                values[step.part][step.name] = "None" if isinstance(step, Group) else "()"
+                source.lines.append(f"if texts[{at}] != '0': unsure()")
+            at += 1
+    for part, cls in plan.parts:
+        values[""][part] = f"{source.name(cls, 'part')}({', '.join(values[part].values())})"
+    lines = [
+        f"if len(texts) != {at}: unsure()",
+        *source.lines,
+        f"return {source.name(plan.cls, 'message')}({', '.join(values[''].values())})",
+    ]
+    source.names |= {"interpreter": interpreter, "UNCERTAIN": _UNCERTAIN, "unsure": _unsure}
+    body = "".join(f"        {line}\n" for line in lines)
+    code = f"def decode(texts):\n    try:\n{body}    except UNCERTAIN:\n        return interpreter(texts)\n"
+    exec(compile(code, f"<{plan.cls.__name__} at {plan.version}>", "exec"), source.names)  # noqa: S102  # as above
+    decoder: Callable[[Sequence[str]], Any] = source.names["decode"]
+    return decoder
+
+
+def _unsure() -> None:
+    raise LookupError
 
 
 def _add_steps(source: _Source, steps: tuple[Step, ...], indent: str) -> None:

@@ -1,9 +1,10 @@
 """Messages about orders: placing, cancelling, and what the server tells of them."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Annotated, Final
 
+from src.domain.facts import fact
 from src.gateways.tws_codec.contracts import C12, WireContract, is_bag
 from src.gateways.tws_codec.fields import (
     AMOUNT,
@@ -49,6 +50,7 @@ from src.gateways.tws_codec.order_parts import (
 from src.gateways.tws_codec.order_words import OrderState, WireOrder
 from src.gateways.tws_codec.registry import Reply, Request, reply, request
 
+_NO_STATE: Final = OrderState()
 _FROM_170: Final = Span(since=170)
 _MID_OFFSETS: Final = fields("order.", [(OPT_AMOUNT, "mid_offset_at_whole mid_offset_at_half")])
 
@@ -153,8 +155,8 @@ _PLACE_ORDER: Final[Layout] = (
 )
 
 
-@request(3, layout=_PLACE_ORDER)
-@dataclass(frozen=True, slots=True)
+@request(3, layout=_PLACE_ORDER, hot=True)
+@fact
 class PlaceOrder(Request):
     """A new order, or the change of one that still works under the same client and order id."""
 
@@ -207,7 +209,7 @@ class ReqCompletedOrders(Request):
 
 
 @reply(3, hot=True)
-@dataclass(frozen=True, slots=True)
+@fact
 class OrderStatusMessage(Reply):
     """Where an order stands. Its OpenOrder comes before it."""
 
@@ -292,14 +294,14 @@ _OPEN_ORDER: Final[Layout] = (
 
 
 @reply(5, layout=_OPEN_ORDER, hot=True)
-@dataclass(frozen=True, slots=True)
+@fact
 class OpenOrder(Reply):
     """An order as the server has it. An empty `delta_neutral_order_type` spares the eight fields that follow it."""
 
     order_id: int
     contract: WireContract
     order: WireOrder
-    state: OrderState = field(default_factory=OrderState)
+    state: OrderState = _NO_STATE
     client_id: int = 0
     perm_id: int = 0
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final, TypeVar
 
-from src.gateways.tws_codec.compiled import compile_encoder
+from src.gateways.tws_codec.compiled import compile_decoder, compile_encoder
 from src.gateways.tws_codec.errors import WireError
 from src.gateways.tws_codec.fields import INT, BadValueError
 from src.gateways.tws_codec.layout import ALWAYS, VERSIONS, Const, Layout, Span, layout_of
@@ -17,6 +17,7 @@ from src.gateways.tws_codec.plan import FieldError, Plan, Reader
 
 C = TypeVar("C", bound=type)
 Encoder = Callable[[Any], bytes]
+Decoder = Callable[[Sequence[str]], Any]
 
 
 class Request:
@@ -47,10 +48,10 @@ REPLIES: Final[dict[int, tuple[Shape, ...]]] = {}
 
 
 def request(
-    message_id: int, *, version: str = "", span: Span = ALWAYS, layout: Layout | None = None
+    message_id: int, *, version: str = "", span: Span = ALWAYS, layout: Layout | None = None, hot: bool = False
 ) -> Callable[[C], C]:
     """Declare a dataclass as the client's message `message_id`, with its message version if it has one."""
-    return _declared(REQUESTS, message_id, version, span, layout)
+    return _declared(REQUESTS, message_id, version, span, layout, hot=hot)
 
 
 def reply(
@@ -64,7 +65,7 @@ def reply(
 ) -> Callable[[C], C]:
     """Declare a dataclass as the server's message `message_id`.
 
-    `chosen` tells it from others of the same id; a `hot` one gets a compiled encoder.
+    `chosen` tells it from others of the same id; a `hot` one is translated by compiled functions.
     """
     return _declared(REPLIES, message_id, version, span, layout, chosen, hot=hot)
 
@@ -96,6 +97,7 @@ class Direction:
         self._plans: dict[tuple[type, int], Plan] = {}
         self._shapes: dict[type, Shape] = {}
         self.encoders: dict[int, dict[type, Encoder]] = {}
+        self._decoders: dict[tuple[type, int], Decoder] = {}
 
     def shape(self, cls: type) -> Shape:
         """The shape of a message class. Raises WireError for a class of the other direction."""
@@ -139,16 +141,17 @@ class Direction:
         shape = next((shape for shape in shapes if shape.chosen is None or shape.chosen(texts)), None)
         if shape is None:
             return None
-        plan = self.plan(shape.cls, version)
-        reader, values = Reader(texts), plan.blank()
-        reader.take(1, "message id")
         try:
-            message = plan.decode(reader, values)
-            reader.finish()
-        except FieldError as fault:
-            request_id = values[""].get("req_id", values[""].get("order_id"))
-            raise WireError(shape.cls.__name__, fault.field, fault.found, request_id=request_id) from None
-        return message
+            decoder = self._decoders[shape.cls, version]
+        except KeyError:
+            decoder = self._decoders[shape.cls, version] = self.decoder(shape, version)
+        return decoder(texts)
+
+    def decoder(self, shape: Shape, version: int) -> Decoder:
+        """Make the decoder of a message at a server version."""
+        plan = self.plan(shape.cls, version)
+        decoder: Decoder = partial(read, plan)
+        return compile_decoder(plan, decoder) if shape.hot else decoder
 
     def message_id(self, texts: Sequence[str]) -> int:
         """The message id at the head of a frame's fields. Raises WireError."""
@@ -167,6 +170,19 @@ def interpret(message_id: int, plan: Plan, message: object) -> bytes:
     except FieldError as fault:
         raise WireError(plan.cls.__name__, fault.field, fault.found) from None
     return _joined(out)
+
+
+def read(plan: Plan, texts: Sequence[str]) -> Any:  # noqa: ANN401
+    """The message of a frame's fields, field by field. Raises WireError for the field at fault."""
+    reader, values = Reader(texts), plan.blank()
+    reader.take(1, "message id")
+    try:
+        message = plan.decode(reader, values)
+        reader.finish()
+    except FieldError as fault:
+        request_id = values[""].get("req_id", values[""].get("order_id"))
+        raise WireError(plan.cls.__name__, fault.field, fault.found, request_id=request_id) from None
+    return message
 
 
 def _known(version: int) -> int:

@@ -27,6 +27,7 @@ class Context:
         self.venue = market.venue
         self.catalogue = Catalogue(market.listings)
         self.accounts: tuple[AccountId, ...] = tuple(market.venue.exchange.ledger.accounts)
+        self._known = {str(account): account for account in self.accounts}
         self.clients: dict[int, Connection] = {}
         self.deliver, self.wake = deliver, wake
 
@@ -53,8 +54,8 @@ class Context:
         """The account that a request names, or the only one; RefusedError."""
         if not account_id and len(self.accounts) == 1:
             return self.accounts[0]
-        if account_id in self.accounts:
-            return AccountId(account_id)
+        if account_id in self._known:
+            return self._known[account_id]
         if not account_id:
             raise RefusedError(ACCOUNT_MISSING, "You must specify an account.")
         raise RefusedError(321, f"Error validating request.-'bF' : cause - Invalid account code '{account_id}'")

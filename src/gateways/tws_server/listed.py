@@ -1,6 +1,7 @@
 """What can be asked for by name: the listed instruments, found as clients name them, and what TWS says of each."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 from src.domain.market import Contract
 from src.exchange.listings import Listing
@@ -54,6 +55,7 @@ class Catalogue:
         return sorted(by_symbol, key=lambda each: len(each.symbol))[:_MATCHES] + by_name[:_MATCHES]
 
 
+@lru_cache(maxsize=4096)
 def venues(listing: Listing) -> tuple[str, ...]:
     """Where orders for an instrument may go."""
     primary = listing.primary_exchange

@@ -23,6 +23,7 @@ from src.gateways.tws_server.placing import echo
 from src.gateways.tws_server.times import ZONE_ID, execution_time, new_york
 
 ZERO: Final = Decimal(0)
+_STATES: Final = {status: OrderState(status=status.value) for status in OrderStatus}
 _SIDES: Final = {Action.BUY: "BOT", Action.SELL: "SLD"}
 
 
@@ -89,7 +90,7 @@ class Placed:
 
 def open_order(placed: Placed, *, with_commission: bool = False) -> OpenOrder:
     """The order and its status; with what it has cost so far."""
-    state = OrderState(status=placed.status.value)
+    state = _STATES[placed.status]
     if with_commission and placed.trade is not None:
         state = OrderState(status=placed.status.value, commission=placed.trade.commission, commission_currency="USD")
     contract = _in_order(placed.order.contract)

@@ -1,8 +1,9 @@
 """A client's order as the exchange's, and back. What the exchange cannot do is refused, never half done."""
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import fields
 from decimal import Decimal
+from operator import attrgetter
 from typing import Final
 
 from src.domain.errors import InvalidOrderError
@@ -13,6 +14,9 @@ from src.gateways.tws_codec import PlaceOrder, WireOrder
 from src.gateways.tws_server.refusals import MISMATCH, UNSUPPORTED_TYPE, RefusedError, rejected
 
 _FLOAT_NOISE: Final = 9
+_NOTHING: Final = Decimal(0)
+_FIELDS: Final = tuple(each.name for each in fields(WireOrder))
+_values: Final = attrgetter(*_FIELDS)
 _TYPES: Final = {
     "MKT": OrderType.MARKET,
     "LMT": OrderType.LIMIT,
@@ -99,17 +103,18 @@ def _changed(old: Decimal | None, new: Decimal | None) -> Decimal | None:
 
 def echo(asked: WireOrder, order: Order) -> WireOrder:
     """A client's order as the gateway has it now: what was asked, with what the exchange made of it."""
-    return replace(
-        asked,
-        total_quantity=order.quantity,
-        lmt_price=order.limit_price or Decimal(0),
-        aux_price=order.stop_price or Decimal(0),
-        tif=order.tif.value,
-        account=order.account,
-        clearing_intent=asked.clearing_intent or "IB",
-        adjusted_order_type="None",
-        what_if=False,
-    )
+    told = dict(zip(_FIELDS, _values(asked), strict=True))
+    told |= {
+        "total_quantity": order.quantity,
+        "lmt_price": order.limit_price or _NOTHING,
+        "aux_price": order.stop_price or _NOTHING,
+        "tif": order.tif.value,
+        "account": order.account,
+        "clearing_intent": asked.clearing_intent or "IB",
+        "adjusted_order_type": "None",
+        "what_if": False,
+    }
+    return WireOrder(*told.values())  # by position: so many names are slow to match
 
 
 def foreign(order: Order) -> WireOrder:

@@ -104,6 +104,7 @@ class Server:
         self._connections: set[Connection] = set()
         self._listener: asyncio.Server | None = None
         self._turn_at: asyncio.TimerHandle | asyncio.Handle | None = None
+        self._looks_soon = False
         self._timers: list[asyncio.TimerHandle] = []
         self._values_at: asyncio.TimerHandle | None = None
         self._coming_back: asyncio.Task[None] | None = None
@@ -304,7 +305,8 @@ class Server:
 
     def wake(self) -> None:
         """Look at the market soon: a command was given, or somebody follows it now."""
-        self._look_in(0.0)
+        if not self._looks_soon:
+            self._look_in(0.0)
 
     def look(self) -> None:
         """Look at the market now: for a clock that a test has moved."""
@@ -314,10 +316,11 @@ class Server:
         loop = asyncio.get_running_loop()
         if self._turn_at is not None:
             self._turn_at.cancel()
+        self._looks_soon = seconds <= 0
         self._turn_at = loop.call_later(seconds, self._turn) if seconds > 0 else loop.call_soon(self._turn)
 
     def _turn(self) -> None:
-        self._turn_at = None
+        self._turn_at, self._looks_soon = None, False
         try:
             wait = self._advance()
         except Exception:  # noqa: BLE001  # the server outlives a fault
