@@ -150,7 +150,9 @@ class TwsBroker:
     def synchronise(self) -> None:
         """Ask TWS for orders, executions and positions anew; NotSynchronisedError when a part is not answered."""
         self._check_connected()
-        self._ask(self._session.synchronise(), 2 * self._settings.connect_timeout, "orders, executions and positions")
+        self._ask(
+            self._session.looking.synchronise(), 2 * self._settings.connect_timeout, "orders, executions and positions"
+        )
 
     def disconnect(self) -> None:
         """Leave TWS and end every event stream; idempotent, never raises. Working orders stay at TWS."""

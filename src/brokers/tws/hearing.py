@@ -56,7 +56,7 @@ class Hearing:
         if live:
             self._session.account.executed(execution, moved)
         if live or self._session.is_synchronised:  # one that was missed has moved a position unseen
-            self._session.confirm_later(missed=not live)
+            self._session.looking.confirm_later(missed=not live)
 
     def on_commission(self, report: CommissionReport) -> None:  # noqa: D102
         execution = self._session.book.charged(

@@ -6,9 +6,9 @@ Everything here runs on the loop's thread, except the reads of what is finished 
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, Final
+from typing import Final
 
 from src.brokers.egress import Egress
 from src.brokers.tws.account_book import AccountBook
@@ -21,6 +21,7 @@ from src.brokers.tws.library import Wire
 from src.brokers.tws.link import Link
 from src.brokers.tws.listeners import Listeners
 from src.brokers.tws.live_bars import BarListener, LiveBars
+from src.brokers.tws.looking import Looking
 from src.brokers.tws.market_data import MarketData
 from src.brokers.tws.order_book import OrderBook
 from src.brokers.tws.orders import Orders
@@ -30,13 +31,10 @@ from src.domain.account import AccountPnL
 from src.domain.account_ids import mode_of
 from src.domain.codes import Meaning
 from src.domain.errors import (
-    BrokerError,
     ConfigurationError,
-    ConnectionFailedError,
     ConnectionLostError,
     NotConnectedError,
     NotSupportedError,
-    NotSynchronisedError,
     OrderRefusedError,
 )
 from src.domain.events import ConnectionChanged, Event, Notice
@@ -72,24 +70,21 @@ class Session:
         where: Callable[[], Address | None] | None = None,
     ) -> None:
         self._settings, self.now, self._egress, self._timing, self._where = settings, now, egress, timing, where
-        self._events: list[Event] = []
+        self.events: list[Event] = []
         self._news = asyncio.Event()
         self._pacer = MessagePacer(settings.max_requests_per_second, monotonic)
         self._wire: Wire | None = None
-        self._connection: Connection | None = None
+        self.connection: Connection | None = None
         self._hearing: Hearing | None = None
         self.listeners = Listeners()
         self.contracts = Contracts(lambda: self.wire, self._pacer)
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._look: asyncio.Task[None] | None = None
-        self._confirming = False
         self.pnl_request: int | None = None
         self.pnl_failure: NotSupportedError | None = None
         self._wanted: list[Contract] = []  # quotes to subscribe to once connected again
-        self.book, self.account = OrderBook(now, self._events), AccountBook(now, self._events)
-        self.quotes = MarketData(now, self._events, lambda contract: self.wire.subscribe_quotes(contract))  # noqa: PLW0108
+        self.book, self.account = OrderBook(now, self.events), AccountBook(now, self.events)
+        self.quotes = MarketData(now, self.events, lambda contract: self.wire.subscribe_quotes(contract))  # noqa: PLW0108
         self.orders = Orders(self, self.book, self._pacer, settings.order_timeout, timing.oldest_order)
-        self.link = Link(now, self._events)
+        self.link = Link(now, self.events)
         self._keeper = Keeper(self, self._reopen, self._gone, settings, timing, now, new_chance())
         self._library_name, self._client_id, self._least_id = "", 0, 0
         self._history = History(lambda: self.wire, now, self._pacer)
@@ -110,8 +105,7 @@ class Session:
         self.server_version: int | None = None
         self.last_message: float | None = None
         self.connections = 0
-        self._doubts, self._looked_for = 0, -1  # which doubt what is known is under, and which one is being settled
-        self._link_is_back, self._data_lost = True, False
+        self.looking = Looking(self, settings, timing)
         self.skew: float | None = None  # seconds by which TWS's clock is ahead of ours
 
     # --- connection -------------------------------------------------------------------------------------------------
@@ -134,9 +128,9 @@ class Session:
         hearing = Hearing(self)
         wire = Wire(library, hearing, self._egress)
         connection = hearing.connection = Connection(wire, self._settings, host, port, client_id)
-        self._wire, self._connection, self._hearing, self.pnl_request = wire, connection, hearing, None
-        self.link.is_up = self._link_is_back = True
-        self._doubts, self._data_lost = self._doubts + 1, False
+        self._wire, self.connection, self._hearing, self.pnl_request = wire, connection, hearing, None
+        self.link.is_up = True
+        self.looking.begin()
         try:
             await connection.open()
             self.accounts = tuple(AccountId(each) for each in wire.accounts)
@@ -155,7 +149,7 @@ class Session:
             self.book.forget_others_but(connection.listed)
             self.pnl_request, self.pnl_failure = wire.subscribe_pnl(account), None
         except BaseException:
-            self._connection = self._wire = None
+            self.connection = self._wire = None
             wire.close()
             self.account.invalidate()
             raise
@@ -169,7 +163,7 @@ class Session:
             self.quotes.subscribe(contract)
         self.live_bars.resubscribe()
         if self.connections > 1:
-            self._events.append(ConnectionChanged(self.mode, connected=True))
+            self.events.append(ConnectionChanged(self.mode, connected=True))
         wire.ib.connectedEvent.emit()
         self.finish()
 
@@ -184,7 +178,7 @@ class Session:
     def _gone(self) -> None:
         """The connection will not come back by itself: readers are told, and wait no longer."""
         self.is_gone = True
-        self._events.append(Notice(self.now(), _NOT_CONNECTED, self.no_connection))
+        self.events.append(Notice(self.now(), _NOT_CONNECTED, self.no_connection))
         self.finish()
 
     def use_order_ids_above(self, order_id: int) -> None:
@@ -196,11 +190,10 @@ class Session:
     async def close(self) -> None:
         """Leave, and end every stream."""
         self._keeper.stop()
-        wire, self._wire, self._connection = self._wire, None, None
+        wire, self._wire, self.connection = self._wire, None, None
         self.is_up = self.is_synchronised = False
         self.live_bars.stop()
-        for task in self._tasks:
-            task.cancel()
+        self.looking.stop()
         if wire is not None:
             self._forget_connection()
             wire.close()
@@ -229,7 +222,7 @@ class Session:
     @property
     def is_read_only(self) -> bool:
         """Whether TWS takes no orders from its API."""
-        return self._connection is not None and self._connection.is_read_only
+        return self.connection is not None and self.connection.is_read_only
 
     @property
     def trouble(self) -> str | None:
@@ -267,62 +260,9 @@ class Session:
         """Why there is none, and what to do."""
         return self._keeper.absence or "not connected: call connect() first"
 
-    async def synchronise(self) -> None:
-        """Ask for orders, executions and positions; NotSynchronisedError when a part is not answered."""
-        connection = self._connection
-        if connection is None or not self.is_synchronised:
-            raise NotSynchronisedError("TWS is not there: orders and positions are as they were last heard of")
-        if connection.is_read_only:
-            raise NotSynchronisedError(f"TWS does not list its orders: {read_only_reason()}")
-        try:
-            await connection.look(self._settings.connect_timeout)
-            self.book.forget_others_but(connection.listed)
-            self.account.begin_listing()
-            await connection.list_positions(self._settings.connect_timeout)
-        except ConnectionFailedError as error:
-            raise NotSynchronisedError(f"not all is known of the account: {error}") from None
-        self.account.end_listing()
-        self.finish()
-
     async def look(self) -> None:
-        """Ask for orders and executions; several who ask at once share one question."""
-        if self._look is None or self._look.done():
-            if self._connection is None:
-                return
-            self._look = asyncio.ensure_future(self._connection.look(self._timing.look))
-            self._look.add_done_callback(_seen)
-        try:
-            await asyncio.shield(self._look)
-            if self._connection is not None:
-                self.book.forget_others_but(self._connection.listed)
-        except BrokerError as error:
-            _log.warning("TWS's lists of orders could not be read: %s", error)
-
-    def confirm_later(self, *, missed: bool) -> None:
-        """Positions moved by executions are confirmed by TWS within moments; if not, they are asked for."""
-        if self._confirming:
-            return
-        self._confirming = True
-
-        async def confirm() -> None:
-            try:
-                await asyncio.sleep(self._timing.confirm)
-                if (missed or self.account.has_unconfirmed) and self._connection is not None:
-                    self.account.begin_listing()
-                    await self._connection.list_positions(self._timing.look)
-                    self.account.end_listing()
-                    self.finish()
-            except BrokerError as error:
-                _log.warning("TWS's list of positions could not be read: %s", error)
-            finally:
-                self._confirming = False
-
-        self._run(confirm())
-
-    def _run(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.ensure_future(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        """Ask for orders and executions."""
+        await self.looking.look()
 
     # --- listeners --------------------------------------------------------------------------------------------------
 
@@ -335,8 +275,8 @@ class Session:
         self.quotes.finish()
         if touched:
             self.orders.touched(touched)
-        if self._events:
-            events, self._events[:] = tuple(self._events), []
+        if self.events:
+            events, self.events[:] = tuple(self.events), []
             self.listeners.tell(events)
 
     async def listen(self, stream: EventStream, contracts: tuple[Contract, ...], bars: BarSize | None) -> None:
@@ -392,54 +332,21 @@ class Session:
         """A message about no request: the link to IB, the data farms."""
         what = self.link.heard(code, text)
         if what is Meaning.LINK_LOST:
-            self._doubts, self._link_is_back = self._doubts + 1, False
+            self.looking.doubt(link_is_back=False)
         if what is Meaning.LINK_LOST and self.link.is_up:
             self.link.is_up = False
             self.quotes.stale()
-            self._events.append(ConnectionChanged(self.mode, connected=False, reason=f"{code} {text}"))
+            self.events.append(ConnectionChanged(self.mode, connected=False, reason=f"{code} {text}"))
         elif what in (Meaning.LINK_BACK, Meaning.LINK_BACK_DATA_LOST) and not self.link.is_up:
-            self._link_is_back = True
-            self._recover("its link to IB is back", data_lost=what is Meaning.LINK_BACK_DATA_LOST)
+            self.looking.recover(
+                "its link to IB is back", data_lost=what is Meaning.LINK_BACK_DATA_LOST, link_is_back=True
+            )
         elif what is Meaning.PORT_CHANGED:
-            self._break(f"{code} {text}: set IBKR_PORT to TWS's new port, and start a new session", for_good=True)
+            self.break_off(f"{code} {text}: set IBKR_PORT to TWS's new port, and start a new session", for_good=True)
         elif what is Meaning.FARM_DOWN and code == _PRICES_DOWN:
             self.quotes.stale()  # TWS does not say whose: what still ticks is good again at once
         elif what in (Meaning.FRAMING_LOST, Meaning.NOT_CONNECTED):
-            self._break(f"{code} {text}")
-
-    def _recover(self, why: str, *, data_lost: bool) -> None:
-        """What is known may be old: look what has happened, subscribe anew if the data were lost, then trade on."""
-        self._data_lost |= data_lost
-        if self._looked_for != self._doubts:
-            self._looked_for = self._doubts
-            self._run(self._look_at_all(why, self._doubts))
-
-    async def _look_at_all(self, why: str, doubts: int) -> None:
-        """Settle this doubt; one that has come meanwhile has a look of its own."""
-        connection = self._connection
-        if connection is None:
-            return
-        try:
-            await connection.look(self._settings.connect_timeout)
-            self.book.forget_others_but(connection.listed)
-            self.account.begin_listing()
-            await connection.list_positions(self._settings.connect_timeout)
-            self.account.end_listing()
-        except BrokerError as error:
-            if self._connection is connection and self._doubts == doubts:
-                self._break(f"{why}, and its lists cannot be read: {error}")
-            return
-        if self._connection is not connection or self._doubts != doubts:
-            return
-        if self._data_lost:
-            self._data_lost = False
-            for contract in self.quotes.lost():
-                self.quotes.subscribe(contract)
-            self.live_bars.resubscribe()
-        self.is_synchronised, self.link.is_up = True, self._link_is_back
-        if self.link.is_up:
-            self._events.append(ConnectionChanged(self.mode, connected=True))
-        self.finish()
+            self.break_off(f"{code} {text}")
 
     # --- how it is looked after: see `Patient` -----------------------------------------------------------------------
 
@@ -448,23 +355,24 @@ class Session:
             self._wire.ask_time()
 
     def is_dead(self, seconds: float) -> None:  # noqa: D102
-        self._break(f"TWS has said nothing for {seconds:.1f} s, and does not answer")
+        self.break_off(f"TWS has said nothing for {seconds:.1f} s, and does not answer")
 
     def has_slept(self, seconds: float) -> None:  # noqa: D102
         if not self.is_synchronised:
             return
         why = f"this computer stood still for {seconds:.0f} s"
-        self._doubts, self.is_synchronised = self._doubts + 1, False
+        self.looking.doubt()
+        self.is_synchronised = False
         self.quotes.stale()
-        self._events.append(ConnectionChanged(self.mode, connected=False, reason=why))
+        self.events.append(ConnectionChanged(self.mode, connected=False, reason=why))
         self.finish()
-        self._recover(why, data_lost=True)
+        self.looking.recover(why, data_lost=True)
 
     def look_again(self) -> None:  # noqa: D102
         if self.is_synchronised:  # also when nothing works: the message that was lost may be an order's last
-            self._run(self.look())
+            self.looking.look_later()
 
-    def _break(self, why: str, *, for_good: bool = False) -> None:
+    def break_off(self, why: str, *, for_good: bool = False) -> None:
         """Close a connection that is good for nothing."""
         wire = self._wire
         self._lost(why, for_good=for_good)
@@ -487,15 +395,9 @@ class Session:
         if not self.is_up:
             return
         self.is_up = self.is_synchronised = False
-        self._wire = self._connection = None
+        self._wire = self.connection = None
         self._forget_connection()
         _log.warning("the connection to TWS is lost: %s", why)
-        self._events.append(ConnectionChanged(self.mode, connected=False, reason=why))
+        self.events.append(ConnectionChanged(self.mode, connected=False, reason=why))
         self.finish()
         self._keeper.lost(why, for_good=for_good)
-
-
-def _seen(task: "asyncio.Task[None]") -> None:
-    """A look whose askers have gone may fail without a word."""
-    if not task.cancelled():
-        task.exception()
