@@ -9,6 +9,7 @@ import asyncio
 import hmac
 import json
 import logging
+import os
 import secrets
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -66,7 +67,7 @@ class PageServer:
             self._thread.call(self._open(host, port), _START_SECONDS)
         except OSError as error:
             self.stop()
-            raise ConfigurationError(f"--dashboard: port {port} cannot be had: {error.strerror}") from None
+            raise ConfigurationError(f"--dashboard: port {port} cannot be had: {_reason(error)}") from None
         return f"http://{host}:{self.port}/#{self.token}"
 
     async def _open(self, host: str, port: int) -> None:
@@ -156,3 +157,8 @@ class PageServer:
             _log.error("the page's kill button could not throw the switch: %s", error)  # no traceback
             return web.json_response({"done": False, "words": f"NOT STOPPED: {error}. {_BY_HAND}"}, status=500)
         return web.json_response({"done": True, "words": words})
+
+
+def _reason(error: OSError) -> str:
+    """Why an address cannot be had; asyncio wraps the system's words in its own."""
+    return str(error) if error.errno is None else os.strerror(error.errno)
