@@ -8,7 +8,7 @@ from types import ModuleType
 
 import pytest
 
-from tests.conftest import ROOT
+from tests.conftest import ROOT, Run
 from tests.ops.conftest import Process, Start, promtool, until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
@@ -22,6 +22,7 @@ def session(start: Start, gateway: Process) -> Process:
         IBKR_BACKEND="tws",
         IBKR_HOST_IP="127.0.0.1",
         IBKR_PORT=gateway.find(r"listening on 127\.0\.0\.1:(\d+)"),
+        IBKR_RECONNECT_DELAY="0.5",
         METRICS_PORT="0",
         METRICS_LINGER_S="20",
     )
@@ -50,6 +51,10 @@ class Watcher:
     def alerts(self) -> dict[str, str]:
         """Every alert that is pending or firing."""
         return {one["labels"]["alertname"]: one["state"] for one in self.api.get("alerts")["alerts"]}
+
+    def await_alert(self, name: str, state: str | None) -> None:
+        """Until an alert is in a state, None for neither pending nor firing."""
+        until(lambda: self.alerts().get(name) == state, f"the alert {name}: {state}")
 
     def await_value(self, expression: str, expected: float) -> None:
         """Until an expression has a value."""
@@ -118,14 +123,48 @@ def test_a_session_that_ends_raises_no_alert_and_the_monitor_names_the_cure(
     assert "nothing serves at" in capsys.readouterr().err
 
 
-def test_a_gateway_that_goes_and_a_session_that_vanishes_are_told_of(
-    watcher: Watcher, gateway: Process, session: Process, target: str
+def test_a_gateway_that_goes_is_told_of_until_it_is_back(
+    monitor: ModuleType,
+    watcher: Watcher,
+    gateway: Process,
+    start: Start,
+    target: str,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """First no order can be sent, then nobody is there; each alert waits a minute before it fires."""
+    """The alert fires, with the reason beside it; the session comes back by itself, and the alert clears."""
+    port = gateway.find(r"listening on 127\.0\.0\.1:(\d+)")
     gateway.kill()
-    until(lambda: "Disconnected" in watcher.alerts(), "the alert Disconnected")
+    watcher.await_alert("Disconnected", "firing")
     status, reason = get(target, "/readyz")
     assert status == 503
-    assert reason.strip()
+    assert "the connection to TWS is lost since" in reason
+    assert watcher.value('ibkr_connected{backend="tws"}') == 0
+    assert math.isnan(watcher.value("ibkr_account_net_liquidation_dollars") or 0)
+    age = watcher.value('time() - ibkr_last_tick_timestamp_seconds{symbol="NVDA"}')
+    assert age is not None
+    assert age > 0  # known while nothing comes, and growing
+    assert monitor.main(["--prometheus", watcher.address, "--no-start"]) == 0
+    assert "alert Disconnected is firing (simulated)" in capsys.readouterr().out
+
+    back = start(sys.executable, "-m", "src", "serve-tws", "--port", port, "--market-hours", "always")
+    back.find(r"(listening on)")
+    watcher.await_value('ibkr_connected{backend="tws"}', 1)
+    watcher.await_alert("Disconnected", None)
+    assert watcher.value('ibkr_reconnects_total{reason="socket"}') == 1
+    assert get(target, "/readyz") == (200, "ok\n")
+
+
+def test_a_session_that_vanishes_is_told_of(watcher: Watcher, session: Process) -> None:
+    """It has never said that it ended."""
     session.kill()
-    until(lambda: "SessionVanished" in watcher.alerts(), "the alert SessionVanished")
+    watcher.await_alert("SessionVanished", "firing")
+
+
+def test_a_kill_switch_is_told_of_until_it_is_cleared(watcher: Watcher, target: str, run: Run) -> None:
+    """Thrown and cleared by the commands that a person has."""
+    assert run("-m", "src", "kill", cwd=ROOT).returncode == 0
+    watcher.await_alert("KillSwitchOn", "firing")
+    assert get(target, "/readyz") == (503, "the kill switch is on\n")
+    assert run("-m", "src", "resume", cwd=ROOT).returncode == 0
+    watcher.await_alert("KillSwitchOn", None)
+    assert get(target, "/readyz") == (200, "ok\n")
