@@ -52,6 +52,8 @@ ACCOUNT: Final = AccountId("DU000001")
 CASH: Final = Decimal(10_000_000)
 NVDA: Final = Contract("NVDA")
 MSFT: Final = Contract("MSFT")
+#: The reference of an order that is only asked about: no intent stands behind it.
+PREVIEW: Final = "preview"
 #: I12: seconds that a call may take beyond its deadline.
 GRACE: Final = 0.25
 _SETTLED_SECONDS: Final = 15.0
@@ -137,9 +139,11 @@ def market_order(
 class FaultStage:
     """Gateway, proxy and broker, inside `with`. `folder` keeps the journal over restarts; `seed` decides the prices."""
 
-    def __init__(self, folder: Path, *, seed: int = 1, preset: str = "ideal", **settings: Any) -> None:
-        self._opener = Opener(folder, **settings)
-        self.settings = self._opener.settings
+    def __init__(
+        self, folder: Path, *, seed: int = 1, preset: str = "ideal", settings: dict[str, Any] | None = None
+    ) -> None:
+        self._opener = Opener(folder, **(settings or {}))
+        self.settings, self.timing = self._opener.settings, self._opener.timing
         rules = MarketRules(preset=preset, hours="always", fees="fixed", seed=seed)
         market = seeded_market(rules, ["NVDA", "MSFT"], {ACCOUNT: CASH})
         self.gateway = PaperGateway(market, GatewayOptions(port=0, latency=0.0, seed=seed))
@@ -178,6 +182,13 @@ class FaultStage:
         """The session's broker."""
         assert self._broker is not None
         return self._broker
+
+    @property
+    def is_read_only(self) -> bool:
+        """Whether TWS has said that its API is, after which it lists no orders."""
+        inner = self.broker._inner
+        assert isinstance(inner, TwsBroker)
+        return inner.is_read_only
 
     def leave(self) -> None:
         """End the session in order."""
@@ -218,8 +229,15 @@ class FaultStage:
     # --- orders -----------------------------------------------------------------------------------------------------
 
     def order(self, action: str = "BUY", quantity: int = 10, *, away: float | None = None, ref: str = "") -> Order:
-        """As `market_order`."""
-        return market_order(self.broker, action, quantity, away, ref)
+        """As `market_order`, once the broker is connected."""
+        deadline = monotonic() + 10.0
+        while True:
+            try:
+                return market_order(self.broker, action, quantity, away, ref)
+            except BrokerError:
+                if monotonic() > deadline:
+                    raise
+                pause(0.01)
 
     def attempt(self, order: Order) -> Answer:
         """Place an order; whatever comes of it, within its deadline."""
@@ -287,7 +305,7 @@ class FaultStage:
             return
         with closing(connect(f"{self._path().as_uri()}?mode=ro", uri=True, timeout=2.0)) as reader:
             known = [ref for (ref,) in reader.execute("SELECT order_ref FROM intents")]
-        if not any(ref.encode() in frame for ref in known):
+        if not any(ref.encode() in frame for ref in (*known, PREVIEW)):
             self.undurable.append(f"I6: an order left before its intent was durable: {frame[:40]!r}")
 
 

@@ -23,7 +23,8 @@ from typing import Any, Final
 
 from src.runtime.clock import monotonic, to_datetime, wall_clock
 from tests.faults.harness import quiet
-from tests.faults.trials import PROOFS, Proof, Result
+from tests.faults.results import Proof, Result
+from tests.faults.trials import PROOFS
 
 _ROOT: Final = Path(__file__).resolve().parents[2]
 REGRESSIONS: Final = Path(__file__).with_name("regressions.txt")
@@ -144,7 +145,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             if result.failures:
                 failed += 1
                 keep(name, seed, result.failures[0])
-                print(f"\n{name} {seed}: " + "\n  ".join(result.failures), file=sys.stderr)
+                print(f"\n{name} {seed}: " + "\n  ".join(result.failures[:4]), file=sys.stderr)
             print(".", end="", flush=True)
     return 0
 

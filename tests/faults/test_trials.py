@@ -8,7 +8,17 @@ from tests.faults.harness import FaultStage
 from tests.faults.prove import bound, keep, one, regressions
 from tests.faults.proxy import Do, Fault, Way
 
-SEEDS = {"T1": (1, 2, 3), "T2": (1,), "T4": (1, 2), "T5": (1, 2), "T6": (1, 2)}
+SEEDS = {
+    "T1": (1, 2, 3),
+    "T2": (1,),
+    "T4": (1, 2),
+    "T5": (1, 2),
+    "T6": (1, 2),
+    "T9": (1, 2, 3),
+    "T10": (1,),
+    "T13": (1,),
+    "T14": (1,),
+}
 
 
 @pytest.mark.parametrize(("name", "seed"), [(name, seed) for name, found in SEEDS.items() for seed in found])
@@ -18,7 +28,10 @@ def test_a_trial_finds_nothing(name: str, seed: int) -> None:
     assert result.trials >= 1
 
 
-@pytest.mark.parametrize(("name", "seed"), regressions())
+_NONE = pytest.param("", 0, marks=pytest.mark.skip("no seed has failed yet"))
+
+
+@pytest.mark.parametrize(("name", "seed"), regressions() or [_NONE])
 def test_what_has_failed_once_does_not_fail_again(name: str, seed: int) -> None:
     assert one(name, seed).failures == []
 

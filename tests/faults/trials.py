@@ -7,12 +7,10 @@ invariant they break. One seed does the same again, as far as threads and socket
 import logging
 import os
 import signal
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
-from random import Random
 from typing import Final
 
 from src.domain.codes import CODES
@@ -23,40 +21,14 @@ from src.domain.outcomes import execution_family
 from tests.faults import oracle
 from tests.faults.harness import GRACE, Answer, FaultStage, Ruler, pause, wait_for
 from tests.faults.proxy import PLACE_ORDER, Do, Fault, Way
+from tests.faults.results import Proof, Result, chance_of
+from tests.faults.storms import crowd, fail_the_journal, fall_silent, lose_the_gateway
 from tests.faults.trader import ANYWHERE, POINTS, Traders
 
 #: The messages that answer an order, by their numbers: openOrder, orderStatus, execDetails, commissionReport.
 OPEN_ORDER, ORDER_STATUS, EXEC_DETAILS, COMMISSION = "5", "3", "11", "59"
 _WAYS_BACK: Final = ("reconnect", "restart", "crash")
 _WHOLE: Final = 100_000
-
-
-@dataclass(slots=True)
-class Result:
-    """How many trials were made, and every difference found in them."""
-
-    trials: int = 0
-    failures: list[str] = field(default_factory=list)
-
-    def count(self, found: list[str], what: str) -> None:
-        """One more trial, with what it found."""
-        self.trials += 1
-        self.failures += [f"{each} [{what}]" for each in found]
-
-
-Trial = Callable[[Path, int], Result]
-
-
-@dataclass(frozen=True, slots=True)
-class Proof:
-    """A trial, and the invariants that its trials count for."""
-
-    run: Trial
-    invariants: tuple[str, ...]
-
-
-def _chance(seed: int, name: str) -> Random:
-    return Random(f"{name} {seed}")  # noqa: S311  # chance that can be repeated
 
 
 @contextmanager
@@ -101,7 +73,7 @@ def cut_orders(folder: Path, seed: int, rounds: int = 12) -> Result:
 
     Nothing is guessed meanwhile, and nothing more leaves on that side; afterwards journal and gateway agree.
     """
-    chance, result = _chance(seed, "T1"), Result()
+    chance, result = chance_of("T1", seed), Result()
     with FaultStage(folder, seed=seed) as stage, Ruler() as ruler:
         stage.open()
         for number in range(rounds):
@@ -143,7 +115,7 @@ def _blocked(stage: FaultStage, action: str, ref: str) -> list[str]:
 
 def kill_traders(folder: Path, seed: int, rounds: int = 8) -> Result:
     """T2: a trader's process is killed, at a point of its code or at any moment; the next session finds the truth."""
-    chance, result = _chance(seed, "T2"), Result()
+    chance, result = chance_of("T2", seed), Result()
     with FaultStage(folder, seed=seed) as stage, Traders() as traders:
         for number in range(rounds):
             point, count = chance.choice([*POINTS, ANYWHERE, ANYWHERE, ANYWHERE]), chance.randint(1, 12)
@@ -168,7 +140,7 @@ def kill_traders(folder: Path, seed: int, rounds: int = 8) -> Result:
 
 def fill_while_away(folder: Path, seed: int, rounds: int = 8) -> Result:
     """T4: k of n shares fill while the connection is down; they are booked once, and announced once."""
-    chance, result = _chance(seed, "T4"), Result()
+    chance, result = chance_of("T4", seed), Result()
     with FaultStage(folder, seed=seed) as stage:
         stage.open()
         for number in range(rounds):
@@ -205,7 +177,7 @@ def fill_while_away(folder: Path, seed: int, rounds: int = 8) -> Result:
 
 def lose_an_execution(folder: Path, seed: int, rounds: int = 8) -> Result:
     """T5: one execution's message is lost on the way; positions heal within a periodic look, and somebody says so."""
-    chance, result = _chance(seed, "T5"), Result()
+    chance, result = chance_of("T5", seed), Result()
     with FaultStage(folder, seed=seed) as stage:
         stage.open()
         for number in range(rounds):
@@ -234,7 +206,7 @@ def say_codes(folder: Path, seed: int, rounds: int = 12) -> Result:
 
     What is believed in the end is what is so at the gateway, and nothing is sent a second time.
     """
-    chance, result = _chance(seed, "T6"), Result()
+    chance, result = chance_of("T6", seed), Result()
     with FaultStage(folder, seed=seed) as stage:
         stage.open()
         for number in range(rounds):
@@ -274,13 +246,15 @@ def say_code(stage: FaultStage, kind: str, code: int, action: str, state: str, r
         sent += _ask(stage, kind, made.order_id, order.limit_price)
     stage.gateway.behave()
     found = stage.settled(2.0)
-    if found and stage.broker._admission.unsettled:  # TWS is silent about it: a new connection ends the doubt
+    if found and (stage.broker._admission.unsettled or stage.is_read_only):  # silence: a new connection ends the doubt
         stage.restart()
         found = stage.settled()
     heard = _requests(stage) - before
     if heard > sent:
         found.append(f"I1: {heard} requests arrived of {sent} that were made")
     stage.clear()
+    if stage.is_read_only:  # a code of those words: until the next connection nothing is ordered
+        stage.restart()
     return found
 
 
@@ -313,4 +287,8 @@ PROOFS: Final[Mapping[str, Proof]] = {
     "T4": Proof(fill_while_away, ("I1", "I7", "I8", "I9", "I14")),
     "T5": Proof(lose_an_execution, ("I7", "I8", "I9", "I14")),
     "T6": Proof(say_codes, ("I1", "I2", "I10")),
+    "T9": Proof(crowd, ("I11", "I12")),
+    "T10": Proof(fall_silent, ("I12", "I13")),
+    "T13": Proof(fail_the_journal, ("I6", "I25")),
+    "T14": Proof(lose_the_gateway, ("I3", "I4", "I13", "I15", "I21")),
 }
