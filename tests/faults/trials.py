@@ -113,7 +113,7 @@ def _blocked(stage: FaultStage, action: str, ref: str) -> list[str]:
 # --- T2 ---------------------------------------------------------------------------------------------------------------
 
 
-def kill_traders(folder: Path, seed: int, rounds: int = 8) -> Result:
+def kill_traders(folder: Path, seed: int, rounds: int = 4) -> Result:
     """T2: a trader's process is killed, at a point of its code or at any moment; the next session finds the truth."""
     chance, result = chance_of("T2", seed), Result()
     with FaultStage(folder, seed=seed) as stage, Traders() as traders:
