@@ -231,6 +231,7 @@ def _run(wish: argparse.Namespace, signals: "Signals", until_the_end: ExitStack)
     from src.console.faces import faces
     from src.console.watchers import watchers
     from src.runtime.heap import settle_heap
+    from src.runtime.worker import share_processor
     from src.trading.strategy import parse_options
 
     settings = _settings(wish)
@@ -270,6 +271,8 @@ def _run(wish: argparse.Namespace, signals: "Signals", until_the_end: ExitStack)
         )
         signals.stop, signals.kill = trader.interrupt, lambda: throw(settings.state_dir, "SIGUSR1")
         settle_heap()
+        if real_time:
+            share_processor()
         try:
             well = trader.run_trading_session(minutes)
         finally:

@@ -260,9 +260,10 @@ def quote_answer(quote: Quote, now: int, mode: Mode) -> QuoteAnswer:
 
 def current_price(quote: Quote) -> float | None:
     """Last when it lies inside the spread, else the middle; without a spread, last; None when there is neither."""
-    if is_price(quote.bid) and is_price(quote.ask) and quote.bid <= quote.ask:
-        return quote.last if quote.bid <= quote.last <= quote.ask else round((quote.bid + quote.ask) / 2, 6)
-    return quote.last if is_price(quote.last) else None
+    bid, ask, last = quote.bid, quote.ask, quote.last
+    if 0 < bid <= ask < math.inf:
+        return last if bid <= last <= ask else round((bid + ask) / 2, 6)
+    return last if is_price(last) else None
 
 
 def bars_answer(bars: Bars) -> BarsAnswer:

@@ -24,6 +24,8 @@ class Contracts:
 
     def find(self, symbol: object) -> Contract:
         """Return the stock with this symbol, in either case; UnknownContractError when there is none, or none such."""
+        if type(symbol) is str and (known := self._contracts.get(symbol)) is not None:
+            return known
         if not isinstance(symbol, str):
             raise UnknownContractError(f"a symbol is a text such as 'NVDA', not {symbol!r}")
         name = symbol.strip().upper()

@@ -70,12 +70,9 @@ class _Session:
     """A broker and what is built on it; replaced as one, so that every thread sees a whole one."""
 
     opening: Opening
+    broker: Broker
     contracts: Contracts
     desk: OrderDesk
-
-    @property
-    def broker(self) -> Broker:
-        return self.opening.broker
 
 
 class IBGatewayClient:
@@ -127,7 +124,7 @@ class IBGatewayClient:
                     opening = open_broker(self._settings, self._play)
                     contracts = Contracts(opening.broker)
                     desk = OrderDesk(opening.broker, contracts, self._settings.order_timeout)
-                    self._session, self._attempts = _Session(opening, contracts, desk), opening.attempts
+                    self._session, self._attempts = _Session(opening, opening.broker, contracts, desk), opening.attempts
                     if opening.found is not None:
                         self.host, self.port = opening.found.host, opening.found.port
                 elif not self._session.broker.is_connected:

@@ -1,12 +1,22 @@
 """Calls side by side: order kept, errors as values, one deadline for all."""
 
+import sys
 import threading
 from collections.abc import Callable
 from time import monotonic
 
-from src.runtime.worker import Worker, call_in_parallel, new_lock
+from src.runtime.worker import Worker, call_in_parallel, new_lock, share_processor
 
 PATIENCE = 10.0
+
+
+def test_threads_take_turns_more_often_than_by_themselves() -> None:
+    before = sys.getswitchinterval()
+    try:
+        share_processor()
+        assert sys.getswitchinterval() < before / 10
+    finally:
+        sys.setswitchinterval(before)
 
 
 def test_results_come_in_the_order_of_the_calls() -> None:

@@ -352,7 +352,10 @@ class TwsBroker:
             with self._lock:
                 self._orders += 1
                 reference = f"{self._prefix}-{self._orders}"
-        return order.addressed(self.qualify(order.contract), self.account_id, reference)
+        contract, account = self.qualify(order.contract), self.account_id
+        if order.order_ref and order.account and order.contract is contract:
+            return order
+        return order.addressed(contract, account, reference)
 
     def _order(self, request: Coroutine[Any, Any, _T]) -> _T:
         """A request about orders; a second more than its own deadline, for the look at TWS's lists."""

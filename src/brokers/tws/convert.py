@@ -8,13 +8,13 @@ empty text, NaN, -1 as a price, the largest double or integer - becomes None and
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from src.domain.account import OrderPreview
+from src.domain.facts import fact
 from src.domain.market import Contract, ContractDetails
 from src.domain.orders import (
     AccountId,
@@ -31,6 +31,8 @@ from src.runtime.clock import NS, to_nanoseconds
 
 #: IB's words for "no value" are near the largest double; no price, size or sum of money comes near this.
 _BEYOND_VALUES: Final = 1e100
+#: A whole number below this is written without a point or an exponent.
+_BEYOND_WHOLE: Final = 10**15
 _UNSET_INTEGER: Final = 2**31 - 1
 _NEW_YORK: Final = "America/New_York"
 #: Names that TWS uses for zones and the time-zone data may lack.
@@ -39,7 +41,7 @@ _ZONES: Final = {"EST": _NEW_YORK, "EST5EDT": _NEW_YORK, "US/Eastern": _NEW_YORK
 _EXCHANGES: Final = {"ISLAND": "NASDAQ"}
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class OpenOrder:
     """An order as TWS echoes it, with whose it is; `status` as of the echo."""
 
@@ -50,7 +52,7 @@ class OpenOrder:
     status: OrderStatus | None
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class StatusReport:
     """TWS's orderStatus; `average_price` is of what was filled, None when nothing was."""
 
@@ -62,7 +64,7 @@ class StatusReport:
     average_price: Decimal | None
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class Executed:
     """An execution with whose order it was of."""
 
@@ -71,7 +73,7 @@ class Executed:
     perm_id: int
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class PortfolioRow:
     """A position's worth, as TWS values it."""
 
@@ -92,13 +94,15 @@ def number(value: object) -> Decimal | None:
     """A finite number that means something, exactly as it was written; None for every "no value" of IB's."""
     if value is None or isinstance(value, bool):
         return None
+    if type(value) is float and -_BEYOND_WHOLE < value < _BEYOND_WHOLE:  # as nearly all of them are
+        return Decimal(int(value)) if value.is_integer() else Decimal(repr(value))
     try:
         found = value if isinstance(value, Decimal) else Decimal(str(value).strip())
     except InvalidOperation:
         return None
-    if not found.is_finite() or abs(found) >= Decimal(_BEYOND_VALUES):
+    if not found.is_finite() or abs(found) >= _BEYOND_VALUES:
         return None
-    return found.to_integral_value() if found == found.to_integral_value() and abs(found) < 10**15 else found
+    return found.to_integral_value() if found == found.to_integral_value() and abs(found) < _BEYOND_WHOLE else found
 
 
 def money(value: object) -> Decimal:
@@ -271,13 +275,13 @@ def _reference(text: str | None) -> str:
     return "".join(letter for letter in text or "" if letter.isascii() and letter.isprintable())[:40]
 
 
-def open_order_from(order_id: int, contract: Any, found: Any, state: Any) -> OpenOrder:
-    """An openOrder message."""
+def open_order_from(order_id: int, contract: Contract, found: Any, state: Any) -> OpenOrder:
+    """An openOrder message, of a contract as we name it."""
     return OpenOrder(
         OrderId(whole(order_id)),
         whole(found.clientId),
         whole(found.permId),
-        order_from(contract_from(contract), found),
+        order_from(contract, found),
         status_from(state.status),
     )
 

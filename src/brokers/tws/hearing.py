@@ -3,7 +3,6 @@
 Each connection has one of its own: a late word of a connection that is gone is not taken for one of the next.
 """
 
-from dataclasses import replace
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -28,25 +27,23 @@ class Hearing:
     def __init__(self, session: "Session") -> None:
         self._session = session
 
+    def known(self, contract: Contract) -> Contract:
+        """The contract under the one name that it has here."""
+        return self._session.contracts.known(contract)
+
     def on_open_order(self, found: convert.OpenOrder) -> None:
         """See `Inbox`, here and below."""
-        self._session.book.opened(self._named(found))
+        self._session.book.opened(found)
 
     def on_completed_order(self, found: convert.OpenOrder) -> None:  # noqa: D102
-        self._session.book.completed(self._named(found))
-
-    def _named(self, found: convert.OpenOrder) -> convert.OpenOrder:
-        return replace(found, order=replace(found.order, contract=self._session.contracts.known(found.order.contract)))
+        self._session.book.completed(found)
 
     def on_order_status(self, report: convert.StatusReport) -> None:  # noqa: D102
         self._session.book.reported(report)
 
     def on_execution(self, executed: convert.Executed, request: int) -> None:  # noqa: D102
-        execution = replace(executed.execution, contract=self._session.contracts.known(executed.execution.contract))
-        live = request < 0
-        moved = self._session.book.executed(
-            replace(executed, execution=execution), live=live or self._session.connections > 0
-        )
+        live, execution = request < 0, executed.execution
+        moved = self._session.book.executed(executed, live=live or self._session.connections > 0)
         if moved is None:
             return
         if self._session.is_synchronised and not live:
@@ -69,10 +66,10 @@ class Hearing:
         self._session.orders.previewed(order_id, preview)
 
     def on_position(self, account: AccountId, contract: Contract, quantity: Decimal, cost: Decimal) -> None:  # noqa: D102
-        self._session.account.position(account, self._session.contracts.known(contract), quantity, cost)
+        self._session.account.position(account, contract, quantity, cost)
 
     def on_portfolio(self, row: convert.PortfolioRow) -> None:  # noqa: D102
-        self._session.account.portfolio(replace(row, contract=self._session.contracts.known(row.contract)))
+        self._session.account.portfolio(row)
 
     def on_account_value(self, account: AccountId, tag: str, value: str, currency: str) -> None:  # noqa: D102
         self._session.account.value(account, tag, value, currency)

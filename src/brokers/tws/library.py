@@ -7,19 +7,19 @@ who ask for them by `facade.tws(fn)`; we take each message as it arrives, before
 Defects worked around, each in one place; `tests/brokers/tws/test_library.py` fails when one goes away:
 
 - both: an error message on an order's id marks the library's Trade as cancelled (10349, 103, 161, ... while the order
-  lives), ib_async marks it `ValidationError`: we never read their Trades (`_reader`).
+  lives), ib_async marks it `ValidationError`: we never read their Trades (`reader.py`).
 - both: the throttle of 45 messages a second strands calls from foreign threads: off, ours stands before (`Wire`).
-- both: fills fetched after a reconnection, fills of unknown orders and corrections raise no event: `_reader` takes
+- both: fills fetched after a reconnection, fills of unknown orders and corrections raise no event: `reader.py` takes
   execDetails itself.
-- both: an unset realized profit of a commission report becomes 0.0 in place: read before theirs does it (`_reader`).
-- both: a what-if answer ends (ib_insync) with TWS's first frame, which has no values: we take every frame (`_reader`).
+- both: an unset realized profit of a commission report becomes 0.0 in place: read before theirs does it (`reader.py`).
+- both: a what-if answer ends (ib_insync) with TWS's first frame, without values: we take every frame (`reader.py`).
 - both: a connection closed before it is ready is only told after the whole timeout: `conn.disconnected` is heard.
-- ib_async: error 321 leaves its request pending for ever: `_reader` ends it.
+- ib_async: error 321 leaves its request pending for ever: `reader.py` ends it.
 - both: `connect` goes on when a request of the synchronisation was not answered: `connection.py` asks by itself.
 - both: the order's encoder writes an unset price as an empty field, NaN as `nan`: `Order` allows neither.
 """
 
-# ruff: noqa: ANN401, C901, N802, N803, ASYNC109, FBT003, PLR0913, PLR0917  # the library has its own names and ways
+# ruff: noqa: ANN401, N802, ASYNC109, FBT003  # the library has its own names and ways
 import importlib
 import importlib.util
 import logging
@@ -30,9 +30,10 @@ from typing import Any, Final
 from src.brokers.egress import Egress
 from src.brokers.tws import convert
 from src.brokers.tws.inbox import Inbox
-from src.domain.errors import ConnectionFailedError, InvalidOrderError, OrderRefusedError
+from src.brokers.tws.reader import quiet_trades, reader
+from src.domain.errors import ConnectionFailedError, OrderRefusedError
 from src.domain.market import Contract
-from src.domain.orders import AccountId, Order, OrderId, OrderStatus
+from src.domain.orders import Order, OrderStatus
 
 _log: Final = logging.getLogger(__name__)
 NAMES: Final = ("ib_insync", "ib_async")
@@ -86,9 +87,10 @@ class Wire:
                 logger.setLevel(logging.CRITICAL)
         self._inbox = inbox
         self._error: Any = wrapper.RequestError
+        self._trade: Any = quiet_trades(self.module)
         self.ib: Any = self.module.IB()
         defaults = {"defaults": self.ib.wrapper.defaults} if hasattr(self.ib.wrapper, "defaults") else {}
-        self.ib.wrapper = _reader(wrapper.Wrapper, inbox)(self.ib, **defaults)
+        self.ib.wrapper = reader(wrapper.Wrapper, inbox)(self.ib, **defaults)
         self.ib.client = _writer(client.Client)(self.ib.wrapper)
         self.ib.client.egress = egress
         self.ib.client.apiEnd += self.ib.disconnectedEvent
@@ -179,11 +181,23 @@ class Wire:
     def place(self, order_id: int, order: Order, *, transmit: bool = True, what_if: bool = False) -> None:
         """Send a new order, or a changed one under its id."""
         made = convert.order_to(self.module, order, transmit=transmit, what_if=what_if)
+        contract = convert.contract_to(self.module, order.contract)
         self.ib.client.may_order = True
         try:
-            self.ib.client.placeOrder(order_id, convert.contract_to(self.module, order.contract), made)
+            self.ib.client.placeOrder(order_id, contract, made)
         finally:
             self.ib.client.may_order = False
+        if not what_if:
+            self._remember(order_id, contract, made)
+
+    def _remember(self, order_id: int, contract: Any, made: Any) -> None:
+        """Keep a new order among the library's own, as its `placeOrder` does; else the echo's reader makes a copy."""
+        wrapper = self.ib.wrapper
+        key = wrapper.orderKey(wrapper.clientId, order_id, 0)
+        if key not in wrapper.trades:
+            made.orderId, made.clientId = order_id, wrapper.clientId
+            status = self.module.OrderStatus(orderId=order_id, status=OrderStatus.PENDING_SUBMIT.value)
+            wrapper.trades[key] = self._trade(contract, made, status, [], [])
 
     def cancel(self, order_id: int) -> None:
         """Send a cancel."""
@@ -254,145 +268,3 @@ def _writer(base: Any) -> Any:
             super().sendMsg(msg)
 
     return Writer
-
-
-def _reader(base: Any, inbox: Inbox) -> Any:
-    """The library's reader of messages, extended: each one goes to the inbox first, then to the library."""
-
-    class Reader(base):  # type: ignore[misc]  # untyped
-        def openOrder(self, orderId: int, contract: Any, order: Any, orderState: Any) -> None:
-            if order.whatIf:
-                inbox.on_preview(OrderId(int(orderId)), convert.preview_from(orderState))
-                return
-            found = _readable(orderId, contract, order, orderState)
-            if found is not None:
-                inbox.on_open_order(found)
-            super().openOrder(orderId, contract, order, orderState)
-
-        def completedOrder(self, contract: Any, order: Any, orderState: Any) -> None:
-            order.totalQuantity = order.totalQuantity or getattr(order, "filledQuantity", 0)  # TWS clears it
-            found = _readable(order.orderId, contract, order, orderState)
-            if found is not None:
-                inbox.on_completed_order(found)
-            if "completedOrders" in self._results:  # theirs fails outside of a request
-                super().completedOrder(contract, order, orderState)
-
-        def orderStatus(
-            self,
-            orderId: int,
-            status: str,
-            filled: float,
-            remaining: float,
-            avgFillPrice: float,
-            permId: int,
-            parentId: int,
-            lastFillPrice: float,
-            clientId: int,
-            *rest: Any,
-        ) -> None:
-            known: OrderStatus | None = convert.status_from(status)
-            if known is None:
-                _log.warning("TWS has sent an order status that is not known: %r", status)
-            else:
-                inbox.on_order_status(
-                    convert.status_report_from(orderId, known, filled, avgFillPrice, permId, clientId)
-                )
-            super().orderStatus(
-                orderId, status, filled, remaining, avgFillPrice, permId, parentId, lastFillPrice, clientId, *rest
-            )
-
-        def execDetails(self, reqId: int, contract: Any, execution: Any) -> None:
-            inbox.on_execution(convert.executed_from(convert.contract_from(contract), execution), reqId)
-            super().execDetails(reqId, contract, execution)
-
-        def commissionReport(self, commissionReport: Any) -> None:
-            inbox.on_commission(convert.commission_from(commissionReport))
-            super().commissionReport(commissionReport)
-
-        def position(self, account: str, contract: Any, posSize: float, avgCost: float) -> None:
-            inbox.on_position(
-                AccountId(account), convert.contract_from(contract), convert.money(posSize), convert.money(avgCost)
-            )
-            super().position(account, contract, posSize, avgCost)
-
-        def updatePortfolio(self, contract: Any, *values: Any) -> None:
-            quantity, price, worth, cost, unrealized, realized = (convert.money(value) for value in values[:6])
-            inbox.on_portfolio(
-                convert.PortfolioRow(
-                    AccountId(values[6]), convert.contract_from(contract), quantity, cost, price, worth,
-                    unrealized, realized,
-                )
-            )  # fmt: skip
-            super().updatePortfolio(contract, *values)
-
-        def updateAccountValue(self, tag: str, val: str, currency: str, account: str) -> None:
-            inbox.on_account_value(AccountId(account), tag, val, currency)
-            super().updateAccountValue(tag, val, currency, account)
-
-        def updateAccountTime(self, timestamp: str) -> None:
-            inbox.on_account_time()
-            super().updateAccountTime(timestamp)
-
-        def accountSummary(self, reqId: int, account: str, tag: str, value: str, currency: str) -> None:
-            inbox.on_account_summary(AccountId(account), tag, value, currency)
-            super().accountSummary(reqId, account, tag, value, currency)
-
-        def pnl(self, reqId: int, dailyPnL: float, unrealizedPnL: float, realizedPnL: float) -> None:
-            inbox.on_pnl((convert.number(dailyPnL), convert.number(unrealizedPnL), convert.number(realizedPnL)))
-            super().pnl(reqId, dailyPnL, unrealizedPnL, realizedPnL)
-
-        def priceSizeTick(self, reqId: int, tickType: int, price: float, size: float) -> None:
-            if not inbox.on_price(reqId, tickType, price, size):
-                super().priceSizeTick(reqId, tickType, price, size)
-
-        def tickSize(self, reqId: int, tickType: int, size: float) -> None:
-            if not inbox.on_size(reqId, tickType, size):
-                super().tickSize(reqId, tickType, size)
-
-        def marketDataType(self, reqId: int, marketDataId: int) -> None:
-            if not inbox.on_data_type(reqId, marketDataId):
-                super().marketDataType(reqId, marketDataId)
-
-        def realtimeBar(self, reqId: int, time: int, *prices: Any) -> None:
-            if not inbox.on_real_time_bar(reqId, int(time), tuple(float(value) for value in prices[:5])):
-                super().realtimeBar(reqId, time, *prices)
-
-        def error(self, reqId: int, errorCode: int, errorString: str, *rest: Any) -> None:
-            if errorCode == 321 and reqId in self._futures:  # ib_async takes it for a warning
-                self._endReq(reqId, _request_error(base)(reqId, errorCode, errorString), success=False)
-            super().error(reqId, errorCode, errorString, *(rest or ("",)))
-            inbox.on_error(reqId, errorCode, errorString)
-
-        def currentTime(self, time: int) -> None:
-            inbox.on_time(int(time))
-            super().currentTime(time)
-
-        def nextValidId(self, reqId: int) -> None:
-            super().nextValidId(reqId)
-            self.ib.client.updateReqId(int(reqId))
-
-        def connectionClosed(self) -> None:
-            super().connectionClosed()
-            inbox.on_closed("")
-
-        def tcpDataArrived(self) -> None:
-            inbox.on_packet()
-            super().tcpDataArrived()
-
-        def tcpDataProcessed(self) -> None:
-            super().tcpDataProcessed()
-            inbox.on_packet_end()
-
-    return Reader
-
-
-def _request_error(base: Any) -> Any:
-    return importlib.import_module(base.__module__).RequestError
-
-
-def _readable(order_id: int, contract: Any, order: Any, state: Any) -> convert.OpenOrder | None:
-    try:
-        return convert.open_order_from(order_id, contract, order, state)
-    except InvalidOrderError as error:  # another's, of fractions of a share for one
-        _log.info("an order that cannot be shown here: %s", error)
-        return None

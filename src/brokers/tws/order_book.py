@@ -273,7 +273,9 @@ class OrderBook:
         """Take what an echo says of the order itself; contract, reference and group stay as we asked for them."""
         self._remember_perm(record, found.perm_id)
         before, said = record.order, found.order
-        if record.origin is Origin.OURS and before is not said:
+        if before is said or (record.origin is Origin.OURS and _repeats(before, said)):
+            return
+        if record.origin is Origin.OURS:
             said = replace(
                 said,
                 contract=before.contract,
@@ -329,32 +331,47 @@ class OrderBook:
             average = record.reported_price or _ZERO
         if record.status in (OrderStatus.INACTIVE, *_DEAD) and record.order_id in self._claims and not record.reason:
             record.code, record.reason = self._claims[record.order_id]
+        status, reason = record.status, record.reason
+        same = (
+            status is before.status
+            and filled == before.filled
+            and (order is before.order or order == before.order)
+            and reason == before.reason
+        )
         trade = Trade(
             record.order_id,
             order,
-            record.status,
+            status,
             filled,
             max(order.quantity - filled, _ZERO),
             average,
-            before.time,
+            before.time if same else self._now(),
             record.perm_id,
             record.client_id,
             record.origin,
             record.code,
-            record.reason,
+            reason,
             record.commission,
         )
-        if trade == before and record.number in (self.working if not trade.is_done else self.done):
+        if same and trade == before and record.number in (self.done if status.is_done else self.working):
             return
-        same = (trade.status, trade.filled, trade.order, trade.reason) == (
-            before.status,
-            before.filled,
-            before.order,
-            before.reason,
-        )
-        if not same:
-            trade = replace(trade, time=self._now())
         record.trade = trade
         self._changed[record.number] = record
         if not same and not quiet:
             self.events.append(OrderChanged(trade))
+
+
+def _repeats(asked: Order, said: Order) -> bool:
+    """Whether an echo says of our order what we asked for, in all that it can change."""
+    return (
+        asked.quantity == said.quantity
+        and asked.limit_price == said.limit_price
+        and asked.stop_price == said.stop_price
+        and asked.order_type is said.order_type
+        and asked.action is said.action
+        and asked.tif is said.tif
+        and asked.outside_rth == said.outside_rth
+        and (bool(asked.account) or not said.account)
+        and (bool(asked.order_ref) or not said.order_ref)
+        and (bool(asked.parent_id) or not said.parent_id)
+    )

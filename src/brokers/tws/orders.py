@@ -156,8 +156,9 @@ class Orders:
         """Send orders together: each with the place of its parent among them, and whether it releases those before."""
         self._venue.check_can_trade()
         deadline = monotonic() + self._timeout
-        await self._turn(deadline, len(legs))
-        self._venue.check_can_trade()
+        if not self._pacer.takes(len(legs)):
+            await self._turn(deadline, len(legs))
+            self._venue.check_can_trade()
         if (waited := monotonic() - asked) > self._oldest:
             reason = f"nothing was sent: it has waited {waited:.1f} s to be written, and the market has gone on"
             raise OrderRefusedError(reason, reason=reason, code=None)

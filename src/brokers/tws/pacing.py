@@ -37,10 +37,9 @@ class MessagePacer:
 
     async def turn(self, *, order: bool = False, messages: int = 1) -> None:
         """Return when so many messages may leave, together."""
-        messages = min(messages, self._limit)
-        if not self._waiting and self._free() >= messages:
-            self._take(messages)
+        if self.takes(messages):
             return
+        messages = min(messages, self._limit)
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._number += 1
         heapq.heappush(self._waiting, (0 if order else 1, self._number, messages, turn))
@@ -50,6 +49,14 @@ class MessagePacer:
             await turn
         finally:
             self.seconds_waited += self._now() - since
+
+    def takes(self, messages: int) -> bool:
+        """Whether so many may leave at once; they count as sent then."""
+        messages = min(messages, self._limit)
+        if self._waiting or self._free() < messages:
+            return False
+        self._take(messages)
+        return True
 
     def _free(self) -> int:
         """How many may leave now."""

@@ -31,7 +31,18 @@ def test_no_value_is_none(nothing: object) -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "expected"), [(106.075, "106.075"), ("120.60", "120.6"), (100.0, "100"), (-3, "-3"), (0.1, "0.1")]
+    ("given", "expected"),
+    [
+        (106.075, "106.075"),
+        ("120.60", "120.6"),
+        (100.0, "100"),
+        (-3, "-3"),
+        (0.1, "0.1"),
+        (-0.5, "-0.5"),
+        (1e-7, "1e-7"),
+        (2e15, "2e15"),
+        (-2e15, "-2e15"),
+    ],
 )
 def test_numbers_are_read_as_they_print(given: object, expected: str) -> None:
     assert convert.number(given) == Decimal(expected)

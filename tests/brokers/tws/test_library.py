@@ -69,6 +69,32 @@ def test_no_realized_profit_is_zero_to_them(tws: ScriptedTws, broker: TwsBroker,
     assert fill.commission_report.realized_pnl is None
 
 
+def test_their_trades_are_written_out_for_a_log_that_nobody_reads(broker: TwsBroker, placed: Trade) -> None:
+    def told(ib: Any) -> int:
+        wrapper, known, written = type(ib)().wrapper, ib.trades()[0], list[str]()
+
+        class Watched(type(known)):  # type: ignore[misc]  # untyped
+            def __format__(self, how: str) -> str:
+                written.append(how)
+                return ""
+
+        status = type(known.orderStatus)(orderId=placed.order_id, status="PendingSubmit")
+        wrapper.trades[1, placed.order_id] = Watched(known.contract, known.order, status, [], [])
+        wrapper.tcpDataArrived()
+        wrapper.orderStatus(placed.order_id, "Submitted", 0.0, 10.0, 0.0, 77, 0, 0.0, 1, "", 0.0)
+        return len(written)
+
+    assert broker.tws(told) == 1
+
+
+def test_an_order_of_ours_is_one_of_theirs_and_short_in_their_log(broker: TwsBroker, placed: Trade) -> None:
+    [trade] = broker.tws(lambda ib: ib.trades())
+    assert (trade.order.orderId, trade.order.permId, trade.order.clientId) == (placed.order_id, placed.perm_id, 1)
+    assert trade.orderStatus.status == "Submitted"
+    assert f"{trade}" == f"Trade of order {placed.order_id}: Submitted"
+    assert "totalQuantity" in repr(trade) == str(trade)
+
+
 def test_their_throttle_is_off(broker: TwsBroker) -> None:
     assert broker.tws(lambda ib: (type(ib.client).MaxRequests, ib.client.MaxRequests)) == (45, 0)
 

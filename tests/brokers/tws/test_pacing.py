@@ -45,6 +45,20 @@ def test_no_second_sees_more_than_the_limit() -> None:
     assert 1.9 < sent[-1] - sent[0] < 4.0
 
 
+def test_what_is_free_is_taken_at_once_unless_somebody_waits() -> None:
+    async def run() -> None:
+        clock = Clock()
+        pacer = MessagePacer(3, clock)
+        assert pacer.takes(2)
+        assert not pacer.takes(2)
+        waiting = asyncio.ensure_future(pacer.turn(order=True, messages=2))
+        await asyncio.sleep(0)
+        assert not pacer.takes(1)
+        waiting.cancel()
+
+    asyncio.run(run())
+
+
 def test_whoever_gives_up_takes_no_turn() -> None:
     async def run() -> float:
         loop = asyncio.get_running_loop()
