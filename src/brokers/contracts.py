@@ -7,9 +7,9 @@ from decimal import Decimal, localcontext
 from typing import Final
 
 from src.brokers.broker import Broker
-from src.domain.errors import InvalidOrderError, UnknownContractError
+from src.domain.errors import InvalidOrderError, UnknownContractError, shown
 from src.domain.market import Contract, ContractDetails
-from src.domain.orders import exact
+from src.domain.orders import checked_amount
 
 _LONGEST_SYMBOL: Final = 20
 
@@ -27,7 +27,7 @@ class Contracts:
         if type(symbol) is str and (known := self._contracts.get(symbol)) is not None:
             return known
         if not isinstance(symbol, str):
-            raise UnknownContractError(f"a symbol is a text such as 'NVDA', not {symbol!r}")
+            raise UnknownContractError(f"a symbol is a text such as 'NVDA', not {shown(symbol)}")
         name = symbol.strip().upper()
         if not name or len(name) > _LONGEST_SYMBOL or not (name.isascii() and name.isprintable()):
             raise UnknownContractError(f"{symbol[:_LONGEST_SYMBOL]!r} is not a symbol: it is a text such as 'NVDA'")
@@ -37,7 +37,7 @@ class Contracts:
 
     def price(self, contract: Contract, value: object, name: str) -> Decimal:
         """Return `value` as a price of `contract`; InvalidOrderError, naming `name`, unless it stands on the tick."""
-        price, tick = exact(value, name), self.details(contract).min_tick
+        price, tick = checked_amount(value, name), self.details(contract).min_tick
         with localcontext() as context:  # the caller's thread may have a precision of its own
             context.prec = 34
             if tick > 0 and price % tick:

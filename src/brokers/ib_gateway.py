@@ -49,6 +49,7 @@ from src.domain.errors import (
     NoMarketDataError,
     NotConnectedError,
     NotSupportedError,
+    shown,
 )
 from src.domain.market import BarSize, Contract, Mode
 from src.domain.orders import Action, OrderType
@@ -217,6 +218,8 @@ class IBGatewayClient:
         TWS.
         """
         session = self._ready()
+        if not callable(fn):
+            raise ConfigurationError(f"tws() takes a function of the library's IB object, not {shown(fn)}")
         if session.opening.tws is None:
             raise NotSupportedError(f"tws({fn!r}): there is no TWS behind a session in mode {session.broker.mode}")
         answer: T = session.opening.tws(fn)
@@ -267,9 +270,9 @@ class IBGatewayClient:
         """Return up to `count` closed bars as columns, oldest first; `size` is one of 1m, 5m, 15m, 30m, 1h, 1d."""
         session = self._ready()
         if size not in tuple(BarSize):
-            raise ConfigurationError(f"a bar's size is one of {', '.join(BarSize)}, not {size!r}")
+            raise ConfigurationError(f"a bar's size is one of {', '.join(BarSize)}, not {shown(size)}")
         if isinstance(count, bool) or not isinstance(count, int) or not 0 < count <= _MOST_BARS:
-            raise ConfigurationError(f"the count of bars is a whole number from 1 to {_MOST_BARS}, not {count!r}")
+            raise ConfigurationError(f"the count of bars is a whole number from 1 to {_MOST_BARS}, not {shown(count)}")
         return answers.bars_answer(session.broker.bars(session.contracts.find(symbol), BarSize(size), count))
 
     def stream(self, *symbols: str) -> EventStream:
@@ -375,7 +378,7 @@ class IBGatewayClient:
         """Return the executions, oldest first; only those from `since` on, which is UTC when it names no zone."""
         broker = self._ready().broker
         if not (since is None or isinstance(since, datetime)):
-            raise ConfigurationError(f"since is a datetime, or None for all of them, not {since!r}")
+            raise ConfigurationError(f"since is a datetime, or None for all of them, not {shown(since)}")
         return [answers.fill_answer(fill, broker.mode) for fill in broker.fills(since=since)]
 
     def cancel_order(self, order_id: int) -> bool:

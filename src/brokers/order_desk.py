@@ -22,6 +22,7 @@ from src.domain.errors import (
     OrderRejectedError,
     RequestTimeoutError,
     UnknownOrderError,
+    shown,
 )
 from src.domain.events import Notice
 from src.domain.orders import (
@@ -41,6 +42,7 @@ from src.runtime.bridge import EventStream
 from src.runtime.clock import monotonic
 
 _log = logging.getLogger(__name__)
+_HIGHEST_ID: Final = 2**31 - 1  # TWS reads no higher one
 _CANCELLED: Final = frozenset({OrderStatus.CANCELLED, OrderStatus.API_CANCELLED})
 _UNANSWERED: Final = (OrderOutcomeUnknownError, RequestTimeoutError, ConnectionLostError)
 
@@ -197,12 +199,12 @@ def checked_seconds(value: object, name: str) -> float:
     """`value` as a number of seconds from zero up; InvalidOrderError otherwise."""
     seconds = float(exact(value, name))
     if seconds < 0 or not math.isfinite(seconds):
-        raise InvalidOrderError(f"{name} must be seconds from zero up, not {value!r}")
+        raise InvalidOrderError(f"{name} must be seconds from zero up, not {shown(value)}")
     return seconds
 
 
 def checked_order_id(value: object) -> OrderId:
     """`value` as an order id, which is a whole number; InvalidOrderError otherwise."""
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise InvalidOrderError(f"an order id is a whole number, not {value!r}")
+    if isinstance(value, bool) or not isinstance(value, int) or abs(value) > _HIGHEST_ID:
+        raise InvalidOrderError(f"an order id is a whole number up to {_HIGHEST_ID}, not {shown(value)}")
     return OrderId(value)

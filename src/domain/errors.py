@@ -3,7 +3,18 @@
 `code` is TWS's message code where there is one; `retryable` says whether the same call may succeed later unchanged.
 """
 
-from typing import ClassVar
+from typing import ClassVar, Final
+
+_LONGEST_SHOWN: Final = 60
+
+
+def shown(value: object) -> str:
+    """A caller's value as a message shows it: whatever it is, in one short piece."""
+    try:
+        text = repr(value)
+    except ValueError:  # an int of more digits than Python writes out
+        return f"an {type(value).__name__} of thousands of digits"
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[: _LONGEST_SHOWN - 3]}..."
 
 
 class BrokerError(Exception):

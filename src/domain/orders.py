@@ -10,7 +10,7 @@ from decimal import Decimal, InvalidOperation
 from enum import StrEnum
 from typing import Final, NewType
 
-from src.domain.errors import InvalidOrderError
+from src.domain.errors import InvalidOrderError, shown
 from src.domain.facts import fact
 from src.domain.market import Contract
 
@@ -97,20 +97,26 @@ def exact(value: object, name: str) -> Decimal:
     if type(value) is Decimal and value.is_finite():
         return value
     if isinstance(value, bool) or not isinstance(value, (int, float, str, Decimal)):
-        raise InvalidOrderError(f"{name} must be a number, not {value!r}")
+        raise InvalidOrderError(f"{name} must be a number, not {shown(value)}")
     try:
-        number = value if isinstance(value, Decimal) else Decimal(str(value))
+        number = Decimal(value if isinstance(value, (int, str, Decimal)) else str(value))
     except InvalidOperation:
-        raise InvalidOrderError(f"{name} must be a number, not {value!r}") from None
+        raise InvalidOrderError(f"{name} must be a number, not {shown(value)}") from None
     if not number.is_finite():
-        raise InvalidOrderError(f"{name} must be finite, not {value!r}")
+        raise InvalidOrderError(f"{name} must be finite, not {shown(value)}")
     return number
 
 
+def checked_amount(value: object, name: str) -> Decimal:
+    """`value` as dollars above zero and below a trillion; InvalidOrderError, naming `name`, otherwise."""
+    amount = exact(value, name)
+    if not 0 < amount < _MAX_AMOUNT:
+        raise InvalidOrderError(f"{name} must be above zero and below {_MAX_AMOUNT:,}, not {shown(value)}")
+    return amount
+
+
 def _checked_price(value: object, name: str) -> Decimal:
-    price = exact(value, name)
-    if not 0 < price < _MAX_AMOUNT:
-        raise InvalidOrderError(f"{name} must be above zero, not {price}")
+    price = checked_amount(value, name)
     exponent = price.as_tuple().exponent
     if isinstance(exponent, int) and exponent < -PRICE_DECIMALS and price != round(price, PRICE_DECIMALS):
         raise InvalidOrderError(f"{name} {price} has more than {PRICE_DECIMALS} decimals: round it to the tick")
@@ -121,11 +127,11 @@ def checked_quantity(value: object) -> Decimal:
     """`value` as a positive whole number of shares; InvalidOrderError otherwise."""
     quantity = exact(value, "quantity")
     if quantity <= 0:
-        raise InvalidOrderError(f"quantity must be above zero, not {quantity}: the side is in the action")
+        raise InvalidOrderError(f"quantity must be above zero, not {shown(value)}: the side is in the action")
     if quantity != quantity.to_integral_value():
-        raise InvalidOrderError(f"quantity must be whole shares, not {quantity}: the API takes no fractions")
+        raise InvalidOrderError(f"quantity must be whole shares, not {shown(value)}: the API takes no fractions")
     if quantity >= _MAX_AMOUNT:
-        raise InvalidOrderError(f"quantity {quantity} is beyond any order")
+        raise InvalidOrderError(f"quantity {shown(value)} is beyond any order")
     return quantity
 
 
@@ -133,7 +139,7 @@ def checked_action(value: object) -> Action:
     """`value` as an Action (any case); InvalidOrderError otherwise."""
     if isinstance(value, str) and value.upper() in Action.__members__:
         return Action[value.upper()]
-    raise InvalidOrderError(f"action must be BUY or SELL, not {value!r}")
+    raise InvalidOrderError(f"action must be BUY or SELL, not {shown(value)}")
 
 
 @fact
@@ -168,8 +174,11 @@ class Order:
             self._check_price("limit_price", self.limit_price, wanted=kind.has_limit)
         if self.stop_price is not None or kind.has_stop:
             self._check_price("stop_price", self.stop_price, wanted=kind.has_stop)
-        if self.order_ref and (len(self.order_ref) > _MAX_REF or not self.order_ref.isascii()):
-            raise InvalidOrderError(f"order_ref must be at most {_MAX_REF} ASCII characters: {self.order_ref!r}")
+        ref, group = self.order_ref, self.oca_group
+        if not (isinstance(ref, str) and len(ref) <= _MAX_REF and ref.isascii() and ref.isprintable()):
+            raise InvalidOrderError(f"order_ref must be at most {_MAX_REF} printable ASCII characters: {shown(ref)}")
+        if not isinstance(group, str) or "\0" in group:
+            raise InvalidOrderError(f"oca_group must be a text without NUL, not {shown(group)}")
 
     def addressed(self, contract: Contract, account: AccountId, order_ref: str) -> "Order":
         """The same order under a qualified contract, an account and a reference: as it leaves."""

@@ -23,7 +23,23 @@ from src.settings import Settings
 from tests.brokers.conftest import THURSDAY, nothing_was_sent
 
 
-@pytest.mark.parametrize("quantity", [0, -5, float("nan"), float("inf"), None, True, False, "five", 1.5, [5], 10**15])
+@pytest.mark.parametrize(
+    "quantity",
+    [
+        0,
+        -5,
+        float("nan"),
+        float("inf"),
+        None,
+        True,
+        False,
+        "five",
+        1.5,
+        [5],
+        10**15,
+        pytest.param(10**5000, id="endless"),
+    ],
+)
 def test_a_wrong_quantity_is_never_sent(client: IBGatewayClient, quantity: int) -> None:
     """Whichever kind of order it is in."""
     calls: list[Callable[[], object]] = [
@@ -47,7 +63,22 @@ def test_a_wrong_action_is_never_sent(client: IBGatewayClient, action: str) -> N
 
 
 @pytest.mark.parametrize(
-    "price", [0, -1.0, float("nan"), float("inf"), None, True, "cheap", 100.005, 100.00001, Decimal("99.999"), 1e15]
+    "price",
+    [
+        0,
+        -1.0,
+        float("nan"),
+        float("inf"),
+        None,
+        True,
+        "cheap",
+        100.005,
+        100.00001,
+        Decimal("99.999"),
+        1e15,
+        "1e400",
+        pytest.param(10**5000, id="endless"),
+    ],
 )
 def test_a_wrong_price_is_never_sent(client: IBGatewayClient, price: float) -> None:
     """Off the tick is wrong, too: nothing is rounded in silence."""
@@ -96,12 +127,19 @@ def test_a_wrong_wait_is_never_sent(client: IBGatewayClient, wait: float) -> Non
     assert nothing_was_sent(client)
 
 
-@pytest.mark.parametrize("order_id", [None, "1", 1.0, True, [1]])
+@pytest.mark.parametrize("order_id", [None, "1", 1.0, True, [1], 2**31, pytest.param(10**5000, id="endless")])
 @pytest.mark.parametrize("method", ["cancel_order", "get_order", "modify_order", "wait_for_order"])
 def test_an_order_id_is_a_whole_number(client: IBGatewayClient, method: str, order_id: object) -> None:
     """Anything else is a slip, not an unknown order."""
     with pytest.raises(InvalidOrderError, match="order id"):
         getattr(client, method)(*([order_id, 1] if method == "wait_for_order" else [order_id]))
+
+
+@pytest.mark.parametrize("fn", [None, 5, "fn"])
+def test_what_is_no_function_cannot_be_run_on_tws(client: IBGatewayClient, fn: object) -> None:
+    """It is said before anything is asked of a connection."""
+    with pytest.raises(ConfigurationError, match="takes a function"):
+        client.tws(fn)  # type: ignore[arg-type]  # that is the point
 
 
 def test_bad_input_is_caught_by_one_except(client: IBGatewayClient) -> None:
