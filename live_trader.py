@@ -185,7 +185,7 @@ def _remarks(trader: "Trader", warm_up: int) -> tuple[str, ...]:
     if trader.rehearsal.wishes:
         remarks.append(trader.rehearsal.in_words())
     if trader.rejected:
-        remarks.append(f"{trader.rejected:,} of the orders were rejected.")
+        remarks.append(f"Orders rejected: {trader.rejected:,}.")
     if trader.liquidated:
         remarks.append(f"The venue liquidated {trader.liquidated:,} times for want of margin.")
     if trader.portfolio.positions:

@@ -107,4 +107,4 @@ def test_a_session_that_may_only_look_counts_its_orders_as_rejected(tmp_path: Pa
     assert session.run_trading_session(60) is True
     assert session.summary is not None
     assert (session.summary.orders, session.summary.fills) == (60, 0)
-    assert session.remarks == ("60 of the orders were rejected.",)
+    assert session.remarks == ("Orders rejected: 60.",)

@@ -147,7 +147,7 @@ class Books:
                 if announce:
                     one = fill.execution
                     _log.warning(
-                        "filled while nobody watched: %s %s %s at %s, order %s",
+                        "filled while this session did not watch: %s %s %s at %s, order %s",
                         one.side, one.shares, one.contract.symbol, one.price, one.order_ref or "of somebody else",
                     )  # fmt: skip
             if (report := fill.commission_report) is not None:

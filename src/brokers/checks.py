@@ -222,8 +222,12 @@ def _position_line(symbol: str, position: PositionAnswer) -> str:
         return f"{symbol}: flat"
     return (
         f"{symbol}: {position['position']} shares at ${position['average_cost']:,.4f}, "
-        f"worth ${position['market_value']:,.2f}, unrealized ${position['unrealized_pnl']:,.2f}"
+        f"worth {_dollars(position['market_value'])}, unrealized {_dollars(position['unrealized_pnl'])}"
     )
+
+
+def _dollars(amount: float) -> str:
+    return f"{'-' if amount < 0 else ''}${abs(amount):,.2f}"
 
 
 def _check_price(client: "IBGatewayClient", options: argparse.Namespace) -> CheckResult:
@@ -257,7 +261,7 @@ def _check_order(client: "IBGatewayClient", options: argparse.Namespace) -> Chec
 def _order_line(order: OrderAnswer) -> str:
     price = f" at ${order['avg_fill_price']:,.4f}" if order["filled"] else ""
     return (
-        f"order {order['order_id']}: {order['action']} {order['quantity']} {order['symbol']}, "
+        f"order {order['order_id'] or 'without id'}: {order['action']} {order['quantity']} {order['symbol']}, "
         f"{order['status']}, {order['filled']} filled{price}"
     )
 

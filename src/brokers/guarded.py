@@ -179,7 +179,7 @@ class GuardedBroker:
                 watch.end()
             self._inner.disconnect()
             if watch is not None:
-                self._admission.books.close("disconnected")
+                self._admission.books.close("closed by its program")
                 self._guards.end()
 
     def health(self) -> BrokerHealth:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from src.brokers import kill as switch
 from src.brokers.findings import Finding, Outcome
-from src.domain.errors import BrokerError
+from src.domain.errors import BrokerError, ConfigurationError
 from src.runtime.worker import wait_until
 
 if TYPE_CHECKING:
@@ -25,18 +25,24 @@ _TYPED: Final = "CANCEL EVERYTHING"
 
 
 def kill(*, flatten: bool, everybody: bool) -> int:
-    """Throw the switch, see it done, and say so; the exit code."""
+    """Throw the switch, see it done, and say so; the exit code. ConfigurationError when it cannot be thrown."""
     from src.settings import load_settings
 
     settings = load_settings()
     folder = settings.state_dir
-    switch.throw(folder, "python -m src kill", flatten=flatten)
+    try:
+        switch.throw(folder, "python -m src kill", flatten=flatten)
+    except OSError as error:
+        raise ConfigurationError(
+            f"the kill switch is NOT thrown: IBKR_STATE_DIR: {folder} cannot be written ({error.strerror}). Name the "
+            "folder that the trader uses and free its disk; a trader that runs hears kill -USR1 <its process> as well"
+        ) from None
     _say("The kill switch is thrown: no new order leaves. `python -m src resume` clears it.")
     notes = list(switch.traders(folder))
     wait_until(lambda: all(note.killed for _, note in switch.traders(folder)), _ANSWER_SECONDS)
     done = [_see_done(settings, path, flatten=flatten) for path, _ in notes]  # each of them, whatever one comes to
     if not notes:
-        _say("No trader runs with this state folder.")
+        _say(f"No trader runs with this state folder ({folder}).")
     if everybody:
         done.append(_cancel_everything(settings))
     return 0 if all(done) else 1

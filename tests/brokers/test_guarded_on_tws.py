@@ -207,7 +207,7 @@ def test_what_filled_after_a_crash_is_booked_once_and_announced(
     gateway.behave()
     again = opened()
     assert state(again, "crash-1") is IntentState.FILLED
-    assert "filled while nobody watched: BUY 10 NVDA" in caplog.text
+    assert "filled while this session did not watch: BUY 10 NVDA" in caplog.text
     assert "order crash-1, left UNKNOWN, is FILLED" in caplog.text
     [executed] = [each for each in again._admission.books.outcomes.executions.values() if each.order_ref == "crash-1"]
     assert executed.shares == 10

@@ -186,7 +186,7 @@ def test_several_accounts_and_none_named_is_an_error() -> None:
     [
         ({}, "real money"),
         ({"account_type": "live"}, "IBKR_ALLOW_LIVE"),
-        ({"account_type": "live", "allow_live": "U1234568"}, "IBKR_ALLOW_LIVE"),
+        ({"account_type": "live", "allow_live": "U1234568"}, "names another account now"),
         ({"account_type": "paper", "allow_live": "U1234567"}, "IBKR_ACCOUNT_TYPE=live"),
     ],
 )
@@ -201,7 +201,7 @@ def test_live_on_an_account_that_is_not_is_refused(account: str) -> None:
     """A `D` is a veto, whatever else agrees."""
     with gateway_of(account) as gateway:
         live = settings_for(gateway.port, account_type="live", allow_live=account)
-        refused(live, LiveTradingRefusedError, "not a live account")
+        refused(live, LiveTradingRefusedError, "not a live account", "set IBKR_ACCOUNT_TYPE=paper, or log in")
 
 
 def test_three_agreeing_facts_are_live() -> None:

@@ -165,7 +165,9 @@ def fill_while_away(folder: Path, seed: int, rounds: int = 8) -> Result:
                       if families.count(each) > 1]  # fmt: skip
             if back == "reconnect" and not families:
                 found.append(f"I14: the fill of {ref} was no event")
-            if not any("filled while nobody watched" in line or "is known: FILLED" in line for line in said):
+            if not any(
+                "filled while this session did not watch" in line or "is known: FILLED" in line for line in said
+            ):
                 found += [] if families else [f"I14: nobody said that {ref} has filled"]
             result.count(found, f"T4 seed {seed}, round {number}: {filled} of {total}, {back}")
             if found:

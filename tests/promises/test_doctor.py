@@ -262,3 +262,12 @@ def test_the_connection_check_does_not_simulate_for_a_stale_address(run: Run) ->
     assert done.returncode == 3
     assert "SIMULATED" not in done.stdout + done.stderr
     assert "IBKR_HOST_IP=127.0.0.1" in done.stdout.splitlines()[-1]
+
+
+@pytest.mark.parametrize("below", ["", "state"])
+def test_a_file_where_the_state_folder_should_be_fails(doctor: Run, tmp_path: Path, below: str) -> None:
+    (tmp_path / "file").touch()
+    with neighbour("nobody") as address:
+        report = answer(doctor(address, "--json", IBKR_STATE_DIR=str(tmp_path / "file" / below)))
+    [found] = [each for each in report["findings"] if each["id"] == "state_dir"]
+    assert (found["status"], "IBKR_STATE_DIR" in found["fix"]) == ("FAIL", True)

@@ -134,3 +134,12 @@ def test_the_signal_throws_the_switch_of_a_session(surroundings: dict[str, str],
         _, errors = process.communicate(timeout=30)
     assert "The kill switch is thrown" in errors
     assert process.returncode == 130
+
+
+def test_a_switch_that_cannot_be_thrown_is_said_not_to_be(surroundings: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    surroundings["IBKR_STATE_DIR"] = str(tmp_path / "file")
+    done = run(surroundings, "kill")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "NOT thrown" in done.stderr
+    assert "IBKR_STATE_DIR" in done.stderr

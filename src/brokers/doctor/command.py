@@ -110,7 +110,7 @@ class Examination:
     def _state_folder(self, folder: Path, network: Network) -> Check:
         folder = folder.resolve()
         there = next(each for each in (folder, *folder.parents) if each.exists())
-        writable = os.access(there, os.W_OK)
+        writable = there.is_dir() and os.access(there, os.W_OK | os.X_OK)
         return surroundings.state_folder(folder, self._machine.text("proc/mounts"), network, writable=writable)
 
 

@@ -146,20 +146,24 @@ class Connection:
         shown = ", ".join(masked(each) for each in accounts)
         if settings.account_id:
             if settings.account_id not in accounts:
-                raise ConfigurationError(f"IBKR_ACCOUNT_ID: TWS is logged in to {shown}, not to that account")
+                raise ConfigurationError(
+                    f"IBKR_ACCOUNT_ID: TWS is logged in to {shown}, not to that account: correct it or leave it unset"
+                )
             account = settings.account_id
         elif len(accounts) == 1:
             account = accounts[0]
         else:
             raise ConfigurationError(f"IBKR_ACCOUNT_ID: TWS manages several accounts, name one of {shown}")
         if mode_of(account) is Mode.LIVE and (settings.account_type != "live" or settings.allow_live != account):
+            named = ", which names another account now" if settings.allow_live else ""
             raise LiveTradingRefusedError(
                 f"TWS is logged in to {masked(account)}, which is real money; that needs IBKR_ACCOUNT_TYPE=live and "
-                "IBKR_ALLOW_LIVE=<the account's id>"
+                f"IBKR_ALLOW_LIVE=<the account's id>{named}. For paper trading log in with the paper user"
             )
         if mode_of(account) is not Mode.LIVE and settings.account_type == "live":
             raise LiveTradingRefusedError(
-                f"IBKR_ACCOUNT_TYPE=live, but TWS is logged in to {masked(account)}, which is not a live account"
+                f"IBKR_ACCOUNT_TYPE=live, but TWS is logged in to {masked(account)}, which is not a live account: set "
+                "IBKR_ACCOUNT_TYPE=paper, or log in to TWS with the live user"
             )
         return AccountId(account)
 
