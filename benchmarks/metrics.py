@@ -19,7 +19,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from src.brokers.opening import Play, open_broker
 from src.brokers.tws.broker import TwsBroker
 from src.brokers.tws.market_data import MarketData
-from src.console.metrics import MetricsServer, SessionMetrics
+from src.console.metrics import SessionMetrics
+from src.console.metrics_server import MetricsServer
 from src.domain.events import Event
 from src.domain.market import BarSize, Contract, Mode
 from src.records.metrics.collector import Sources

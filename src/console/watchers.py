@@ -18,7 +18,7 @@ def watchers(settings: "Settings", *, real_time: bool) -> "Iterator[tuple[Observ
     found: list[Observer] = []
     with ExitStack() as until_the_end:
         if settings.metrics_port is not None and (real_time or "metrics_port" in settings.given):
-            from src.console.metrics import MetricsServer
+            from src.console.metrics_server import MetricsServer
 
             found.append(until_the_end.enter_context(MetricsServer(settings, real_time=real_time)).session)
         if real_time and (settings.notify_webhook or settings.notify_command):

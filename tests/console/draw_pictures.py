@@ -16,9 +16,9 @@ from selenium import webdriver
 from live_trader import LiveAITrader, SessionOptions
 from src.brokers.opening import Play
 from src.console.faces import lookout
-from src.console.live_view import screen_of
 from src.console.page.server import PageServer
 from src.console.report.command import write_report
+from src.console.screen import screen_of
 from src.console.view import Onlooker, SessionView
 from src.domain.market import Bar
 from src.settings import load_settings

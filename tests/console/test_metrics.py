@@ -16,7 +16,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from src.brokers.opening import Play, open_broker
 from src.brokers.simulated import SimulatedBroker
-from src.console.metrics import MetricsServer, SessionMetrics
+from src.console.metrics import SessionMetrics
+from src.console.metrics_server import MetricsServer
 from src.console.watchers import watchers
 from src.domain.account import AccountSummary
 from src.domain.errors import ConfigurationError, NotConnectedError, OrderRefusedError

@@ -20,7 +20,7 @@ from src.domain.market import Bar
 from src.runtime.clock import NS
 from src.runtime.worker import wait_until
 from src.trading.chart import Chart
-from tests.console.test_live_view import FACTS, MSFT, NOW, NVDA, VIEW
+from tests.console.test_screen import FACTS, MSFT, NOW, NVDA, VIEW
 
 
 class Answer(NamedTuple):

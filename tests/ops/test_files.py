@@ -64,7 +64,7 @@ def test_every_promised_alert_has_a_case_that_fires_and_one_that_does_not() -> N
     cases = [
         (one["alertname"], bool(one["exp_alerts"])) for test in read(TESTS)["tests"] for one in test["alert_rule_test"]
     ]
-    assert sorted(cases) == sorted((name, fires) for name in PROMISED for fires in (True, False))
+    assert set(cases) == {(name, fires) for name in PROMISED for fires in (True, False)}
 
 
 def test_every_alert_says_the_mode_what_to_do_and_where_to_read_on() -> None:

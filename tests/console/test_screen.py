@@ -10,7 +10,7 @@ from rich.console import Console
 
 from src.brokers.broker import BrokerHealth
 from src.brokers.headroom import Headroom
-from src.console.live_view import screen_of
+from src.console.screen import screen_of
 from src.console.view import Lookout, QuoteView, SessionView
 from src.domain.market import Contract, Mode, Quote, Source
 from src.domain.orders import Action, Order, OrderId, OrderStatus, OrderType, Trade
