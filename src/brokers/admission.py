@@ -264,7 +264,7 @@ class Admission:
     def headroom(self) -> tuple[Headroom, ...]:
         """What is used of the limits, for who looks on; a broker that does not tell now leaves dashes."""
         broker, books = self._broker, self.books
-        now, summary = broker.now(), self._summary()
+        now, summary = broker.now(), self._summary() if broker.is_connected else None
         use = Use(
             sent_last_minute=sum(sent > now - 60 * NS for sent, _ in tuple(self._sent)),
             round_trips=books.round_trips,
@@ -273,7 +273,8 @@ class Admission:
         )
         try:
             positions = tuple((each.contract, each.quantity) for each in broker.positions())
-            use = replace(use, open_trades=broker.open_trades(), positions=positions, daily=broker.pnl().daily)
+            use = replace(use, open_trades=broker.open_trades(), positions=positions)
+            use = replace(use, daily=broker.pnl().daily)
         except BrokerError as error:
             _log.debug("not all that is used of the limits is known: %s", error)
         return headroom(self.limits, use)

@@ -60,7 +60,7 @@ class LiveView(Observer):
 
 
 class _ToEvents(logging.Handler):
-    """Warnings and worse become lines among the session's events."""
+    """Warnings and worse become lines among the session's events, unless they are there already."""
 
     def __init__(self, watch: SessionWatch) -> None:
         super().__init__(logging.WARNING)
@@ -68,5 +68,7 @@ class _ToEvents(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Note it."""
+        if getattr(record, "is_told", False):
+            return
         tone = Tone.ERROR if record.levelno >= logging.ERROR else Tone.WARNING
         self._watch.note(tone, " ".join(record.getMessage().split()))

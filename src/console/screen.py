@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
+from src.brokers.headroom import Headroom
 from src.console.view import STALE_SECONDS, SessionView
 from src.domain.market import Mode
 from src.domain.orders import Trade
@@ -145,11 +146,21 @@ def _account(view: SessionView, width: int) -> "list[Text]":
         (f"  orders {facts.orders} fills {facts.fills} refused {facts.refused}", ""),
     ]
     account = [("account ", "dim"), (f"{worth} net liquidation, {free} available", "")]
-    limits = [
-        (f"{'  ' if index else ''}{each.rule} {each.used}/{each.limit}", "") for index, each in enumerate(view.headroom)
-    ]
-    risk = [[("limits  ", "dim"), *limits]] if limits else []
-    return [_one_line(words, width) for words in (money, account, *risk)]
+    return [_one_line(words, width) for words in (money, account, *_limits(view.headroom, width))]
+
+
+def _limits(rows: Sequence[Headroom], width: int) -> list[list[tuple[str, str]]]:
+    """What is used of each limit, on as many lines as that takes."""
+    lines: list[list[tuple[str, str]]] = []
+    used = width
+    for row in rows:
+        text = f"{row.rule} {row.used}/{row.limit}  "
+        if used + len(text.rstrip()) > width:
+            lines.append([("        " if lines else "limits  ", "dim")])
+            used = len("limits  ")
+        lines[-1].append((text, ""))
+        used += len(text)
+    return lines
 
 
 def _events(events: Sequence[EventLine], room: int, width: int) -> "list[Text]":

@@ -132,7 +132,7 @@ class Onlooker(SessionWatch):
 def _where(health: BrokerHealth) -> str:
     if health.host is None:
         return "simulated exchange"
-    return f"{health.host}:{health.port} as client {health.client_id}"
+    return f"{health.host}:{health.port} client {health.client_id}"
 
 
 def _known(read: Callable[[], T]) -> T | None:

@@ -8,6 +8,7 @@ from typing import Final
 from src.brokers.command_line import in_one_line
 from src.domain.errors import InvalidOrderError
 from src.domain.orders import Order
+from src.trading.observer import TOLD
 from src.trading.strategy import Strategy
 
 #: Whatever a strategy raises; Ctrl-C is the person's.
@@ -49,7 +50,7 @@ class Explanations:
 
 
 class Repeated:
-    """Counts what may come many times, and warns of the first few only."""
+    """Counts what may come many times and observers hear of each time, and warns of the first few only."""
 
     def __init__(self, log: logging.Logger, what: str, most: int) -> None:
         self._log, self._what, self._most = log, what, most
@@ -58,6 +59,7 @@ class Repeated:
     def warn(self, message: str, *arguments: object) -> None:
         """Count one more, and say it unless that has been said often enough."""
         self.count += 1
-        self._log.log(logging.WARNING if self.count <= self._most else logging.DEBUG, message, *arguments)
+        level = logging.WARNING if self.count <= self._most else logging.DEBUG
+        self._log.log(level, message, *arguments, extra=TOLD)
         if self.count == self._most:
             self._log.warning("further %s are only counted", self._what)

@@ -9,13 +9,17 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final, Protocol
 
 from src.brokers.broker import Broker
-from src.domain.errors import BrokerError
+from src.domain.errors import BrokerError, ConnectionLostError, OrderOutcomeUnknownError, RequestTimeoutError
 from src.domain.events import Event
 from src.domain.market import Bar, Contract
 from src.domain.orders import Order, Trade
 from src.trading.portfolio import Portfolio
 
 _log: Final = logging.getLogger(__name__)
+#: What marks a line of the log (`extra`) that observers hear of by themselves: a screen shows it once.
+TOLD: Final = {"is_told": True}
+#: Answers after which an order may be at the venue: it counts as working until events tell, and nothing is sent again.
+UNKNOWN: Final = (OrderOutcomeUnknownError, RequestTimeoutError, ConnectionLostError)
 
 
 class Watched(Protocol):

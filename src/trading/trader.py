@@ -23,9 +23,7 @@ from src.domain.errors import (
     NoMarketDataError,
     NotConnectedError,
     NotSupportedError,
-    OrderOutcomeUnknownError,
     OrderRejectedError,
-    RequestTimeoutError,
 )
 from src.domain.events import (
     BarClosed,
@@ -44,7 +42,7 @@ from src.trading.closes import ClosingTime
 from src.trading.equity import Equity
 from src.trading.history import bars_before, never_decided
 from src.trading.mistakes import MISTAKES, Explanations, Repeated, checked_orders, trace_outside
-from src.trading.observer import Observer, Observers
+from src.trading.observer import TOLD, UNKNOWN, Observer, Observers
 from src.trading.plan import SessionPlan
 from src.trading.portfolio import Portfolio
 from src.trading.rehearsal import Rehearsal
@@ -60,8 +58,6 @@ _LOUD_REJECTIONS: Final = 10
 _LOUD_LIQUIDATIONS: Final = 3
 #: Nothing was sent, or it was not taken: the order is counted, and the session goes on.
 _REFUSALS: Final = (OrderRejectedError, InvalidOrderError, NoMarketDataError, NotSupportedError, NotConnectedError)
-#: It may be at the venue: it counts as working until events tell, and nothing is sent again.
-_UNKNOWN: Final = (OrderOutcomeUnknownError, RequestTimeoutError, ConnectionLostError)
 
 
 class Trader:
@@ -282,8 +278,8 @@ class Trader:
             if isinstance(error, _REFUSALS):
                 self.portfolio.refused(order)
                 self._count_rejection(order, str(error))
-            elif isinstance(error, _UNKNOWN):
-                _log.warning("what became of order %s is not known: %s", reference, error)
+            elif isinstance(error, UNKNOWN):
+                _log.warning("what became of order %s is not known: %s", reference, error, extra=TOLD)
             else:
                 raise
         else:
@@ -311,7 +307,7 @@ class Trader:
 
     def _connection_changed(self, event: ConnectionChanged) -> None:
         self._lost = None if event.connected else event.reason or "the venue has said no more"
-        _log.warning("the connection is %s", "back" if self._lost is None else f"lost: {self._lost}")
+        _log.warning("the connection is %s", "back" if self._lost is None else f"lost: {self._lost}", extra=TOLD)
 
     def _filled(self, fill: Fill) -> None:
         ours = self._own_part(fill)

@@ -11,11 +11,12 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Final
 
+from src.domain.errors import BrokerError
 from src.domain.events import CommissionCharged, ConnectionChanged, Event, Filled, Notice, OrderChanged
 from src.domain.market import Bar, Contract
-from src.domain.orders import Order, OrderStatus
+from src.domain.orders import Order, OrderStatus, Trade
 from src.runtime.clock import monotonic, wall_clock
-from src.trading.observer import Observer, Watched
+from src.trading.observer import UNKNOWN, Observer, Watched
 from src.trading.words import order_in_words, price_shown, shares_shown
 
 #: Events kept: more than any screen shows at once.
@@ -92,15 +93,18 @@ class SessionWatch(Observer):
 
     def note(self, tone: Tone, text: str) -> None:
         """Add a line of somebody else's, as of the log; fit for any thread."""
-        now = wall_clock() if self._session is None else self._session.broker.now()
-        self._events.append(EventLine(now, tone, text))
+        self._events.append(EventLine(self._clock(), tone, text))
+
+    def _clock(self) -> int:
+        """The market's time, epoch ns."""
+        return wall_clock() if self._session is None else self._session.broker.now()
 
     def began(self, session: Watched, equity: float) -> None:  # noqa: D102  # see Observer, here and below
         self._session, self._start, self._now = session, equity, session.started_at
         self._gather()
 
     def heard(self, event: Event) -> None:  # noqa: D102
-        line = told(event, self._now)
+        line = told(event, self._clock())
         if line is not None:
             self._now = max(self._now, line.time)
             self._events.append(line)
@@ -117,8 +121,11 @@ class SessionWatch(Observer):
                 self._explanation = self._session.explain()
             self._gather()
 
-    def sent(self, order: Order) -> None:  # noqa: D102
-        self.note(Tone.PLAIN, f"{order_in_words(order)} is sent")
+    def answered(self, order: Order, answer: Trade | BrokerError) -> None:  # noqa: D102
+        if isinstance(answer, Trade):
+            self.note(Tone.PLAIN, f"{order_in_words(order)} is sent")
+        elif isinstance(answer, UNKNOWN):
+            self.note(Tone.ERROR, f"{order_in_words(order)}: what became of it is not known: {answer}")
         if self._session is not None:
             self._explanation = self._session.explain()
         self._gather()

@@ -12,6 +12,7 @@ D = Decimal
 def test_each_limit_that_is_set_has_a_row_with_both_sides() -> None:
     """Two hundred lost of a thousand, one percent fallen of three."""
     use = Use(
+        open_trades=(),
         sent_last_minute=4,
         round_trips=2,
         positions=((Contract("MSFT"), D(-300)), (Contract("NVDA"), D(100))),
@@ -32,6 +33,8 @@ def test_each_limit_that_is_set_has_a_row_with_both_sides() -> None:
 def test_what_is_not_known_is_a_dash_and_a_gain_is_no_loss() -> None:
     """No account values yet; then a day that went well."""
     rows = {row.rule: (row.used, row.limit) for row in headroom(RiskLimits(), Use())}
+    assert rows["open orders"] == ("-", "10")
+    assert rows["largest position"] == ("-", "1,000")
     assert rows["day's loss"] == ("-", "-")
     assert rows["drawdown"] == ("-", "3%")
     rows = {

@@ -115,6 +115,17 @@ def test_everything_that_matters_is_on_eighty_by_twenty_four() -> None:
         assert words in text, words
 
 
+def test_every_limit_is_on_the_screen_however_narrow_it_is() -> None:
+    """The day's loss is the last but one, and the one that matters most."""
+    names = ("open orders", "orders a minute", "round trips", "largest position", "day's loss", "drawdown")
+    view = replace(VIEW, headroom=tuple(Headroom(name, "0", "1,000") for name in names))
+    lines = plain(view).split("\n")
+    first = next(index for index, line in enumerate(lines) if line.startswith("limits  open orders 0/1,000"))
+    shown = " ".join(" ".join(lines[first : first + 2]).split())
+    assert all(f"{name} 0/1,000" in shown for name in names)
+    assert len(lines) <= 24
+
+
 def test_the_modes_look_different_and_say_so_without_colours() -> None:
     """Three first lines that nobody can take for each other."""
     modes = (Mode.SIMULATED, Mode.PAPER, Mode.LIVE)
