@@ -14,9 +14,9 @@ from src.brokers.guarded import GuardedBroker, Guards
 from src.brokers.kill import Latches, TraderFile, TraderNote, forget_those_gone
 from src.brokers.redaction import redact_logs
 from src.domain.errors import JournalInUseError
-from src.domain.journal_facts import SessionFacts
+from src.domain.journal_facts import Sending, SessionFacts
 from src.domain.limits import limits_for
-from src.domain.orders import AccountId
+from src.domain.orders import AccountId, OrderId
 from src.records.journal import Journal
 from src.records.journal_file import account_hash
 from src.runtime.clock import new_session_id, to_datetime, wall_clock
@@ -55,7 +55,9 @@ def guarded(
             forget_those_gone(settings.state_dir, key)  # this session has taken over what they left
             note = TraderNote(getpid(), health.client_id, health.host, health.port, session)
             file[:] = [(TraderFile(settings.state_dir, key, note), note)]
-        return Books(journal, session, broker.now, today), trouble
+        books = Books(journal, session, broker.now, today)
+        egress.told = lambda order_ref, order_id: books.tell(Sending(order_ref, broker.now(), OrderId(order_id)))
+        return books, trouble
 
     def told(killed: bool, working: int) -> None:  # noqa: FBT001
         for written, note in file:

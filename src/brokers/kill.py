@@ -21,6 +21,7 @@ from typing import Final
 
 from src.runtime.clock import monotonic
 from src.runtime.file_lock import FileLock
+from src.runtime.worker import new_lock
 
 _log: Final = logging.getLogger(__name__)
 _KILL, _HALT, _REDUCING, _BLOCKED, _TRADER = "KILL", "HALT", "REDUCING", "BLOCKED", "TRADER"
@@ -44,6 +45,7 @@ class Latches:
 
     def __init__(self, folder: Path, account: str, today: Callable[[], str], *, lasting: bool = True) -> None:
         self._folder, self._account, self._today, self._lasting = folder, account, today, lasting
+        self._lock = new_lock()
         self._held: dict[str, str] = {}  # what could not be written, or is not to last
         self._looked = -_FRESH
         self._kill: Kill | None = None
@@ -92,13 +94,19 @@ class Latches:
                 self._held[name] = text
         else:
             self._held[name] = text
-        self._looked = -_FRESH
+        with self._lock:  # who looks at this moment may have looked before this was written
+            self._looked = -_FRESH
 
     def _look(self) -> None:
-        now = monotonic()
-        if now - self._looked < _FRESH:
+        """Look at the folder, unless somebody just has: then what he saw is taken in already."""
+        if monotonic() - self._looked < _FRESH:
             return
-        self._looked = now
+        with self._lock:
+            if (now := monotonic()) - self._looked >= _FRESH:
+                self._take(self._found())
+                self._looked = now
+
+    def _found(self) -> dict[str, str]:
         found = dict(self._held)
         try:
             with os.scandir(self._folder) as entries:
@@ -109,7 +117,7 @@ class Latches:
             pass
         except OSError as error:  # nobody knows what stands in it
             found[_KILL] = f"the folder {self._folder} cannot be read: {error.strerror}"
-        self._take(found)
+        return found
 
     def _take(self, found: dict[str, str]) -> None:
         kills = [found[name] for name in (_KILL, f"{_KILL}-{self._account}") if name in found]

@@ -96,6 +96,23 @@ def test_an_order_is_written_down_and_what_became_of_it_too(opened: Open, gatewa
     assert len(gateway.truth().perm_ids(ref)) == 1
 
 
+def test_the_id_under_which_an_order_leaves_is_journalled_though_its_answer_never_comes(
+    opened: Open, gateway: PaperGateway
+) -> None:
+    """What is looked for after a crash is known by its id, too."""
+    broker = opened()
+    limit = below(broker)
+    gateway.play("- {on: placeOrder, action: drop, count: 1}")
+    with pytest.raises(OrderOutcomeUnknownError):
+        broker.place_order(order(limit=limit))
+    journal = broker._admission.books.journal
+    assert journal is not None
+    journal.flush()
+    [record] = journal.intents()
+    assert record.order_id is not None
+    assert record.state is IntentState.UNKNOWN
+
+
 def test_a_refusal_sends_nothing_and_says_why(opened: Open, gateway: PaperGateway) -> None:
     broker = opened()
     with pytest.raises(OrderRefusedError, match="RISK_MAX_ORDER_QTY") as caught:

@@ -1,6 +1,8 @@
 """The kill switch and the other latches: they outlive the process, and a person clears them."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Event
 
 import pytest
 
@@ -107,3 +109,27 @@ def test_a_trader_says_who_it_is_while_it_runs(tmp_path: Path) -> None:
     assert len(list(kill.traders(tmp_path))) == 1
     file.close()
     assert list(kill.traders(tmp_path)) == []
+
+
+def test_nobody_is_let_through_while_another_still_looks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The switch was thrown before this process began; the first look takes its time, and the second waits for it."""
+    latches(tmp_path).throw("enough")
+    monkeypatch.setattr(kill, "_FRESH", 60.0)
+    looking, go_on = Event(), Event()
+    read = kill._read
+
+    def slowly(path: Path) -> str:
+        looking.set()
+        assert go_on.wait(5)
+        return read(path)
+
+    monkeypatch.setattr(kill, "_read", slowly)
+    own = latches(tmp_path)
+    with ThreadPoolExecutor(2) as threads:
+        first = threads.submit(lambda: own.standing)
+        assert looking.wait(5)
+        second = threads.submit(lambda: own.standing)
+        assert not second.done()
+        go_on.set()
+        assert "enough" in first.result(5)
+        assert "enough" in second.result(5)

@@ -182,11 +182,11 @@ class Wire:
         """Send a new order, or a changed one under its id."""
         made = convert.order_to(self.module, order, transmit=transmit, what_if=what_if)
         contract = convert.contract_to(self.module, order.contract)
-        self.ib.client.may_order = True
+        self.ib.client.may_order = ("" if what_if else order.order_ref, order_id)
         try:
             self.ib.client.placeOrder(order_id, contract, made)
         finally:
-            self.ib.client.may_order = False
+            self.ib.client.may_order = None
         if not what_if:
             self._remember(order_id, contract, made)
 
@@ -256,15 +256,15 @@ def _writer(base: Any) -> Any:
     """The library's writer of messages, extended: an order leaves by `Wire.place`, and by no other way."""
 
     class Writer(base):  # type: ignore[misc]  # untyped
-        may_order = False
+        may_order: tuple[str, int] | None = None
         egress: Egress | None = None
 
         def sendMsg(self, msg: str | None) -> None:
             if msg is not None and msg.startswith(_ORDERS):
-                if not self.may_order:
+                if self.may_order is None:
                     raise OrderRefusedError(_BY_OUR_ORDERS_ONLY)
                 if self.egress is not None:
-                    self.egress.leaving()
+                    self.egress.leaving(*self.may_order)
             super().sendMsg(msg)
 
     return Writer
