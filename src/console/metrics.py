@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from decimal import Decimal
-from functools import partial
 from math import nan
 
 from src.brokers.guarded import GuardedBroker
@@ -14,9 +13,9 @@ from src.records.metrics.collector import Sources
 from src.records.metrics.counters import SessionState
 from src.records.metrics.readings import Readings
 from src.runtime.clock import NS, monotonic, wall_clock
-from src.runtime.worker import call_in_parallel
 from src.trading.hours import MarketHours
 from src.trading.observer import Observer, Watched
+from src.trading.quotes import want_quotes
 
 
 class SessionMetrics(Observer):
@@ -46,10 +45,7 @@ class SessionMetrics(Observer):
         counters.valued(equity)
         counters.started_at = counters.loop_last_success = wall_clock() / NS
         counters.state = SessionState.RUNNING
-        # Who looks on never waits for a quote; somebody has to subscribe to it.
-        call_in_parallel(
-            [partial(broker.quote, one) for one in contracts if broker.latest_quote(one) is None], timeout=0.0
-        )
+        want_quotes(broker, contracts)
 
     def _watch_guards(self, broker: GuardedBroker) -> None:
         sources, most = self.sources, broker.limits.max_daily_loss

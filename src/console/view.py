@@ -18,6 +18,7 @@ from src.domain.market import Mode, Quote
 from src.domain.orders import Trade
 from src.runtime.clock import NS
 from src.trading.observer import Watched
+from src.trading.quotes import want_quotes
 from src.trading.watch import SessionFacts, SessionWatch
 
 T = TypeVar("T")
@@ -122,6 +123,7 @@ class Onlooker(SessionWatch):
         """Find out where to look from."""
         self._lookout = self._make(session.broker)
         super().began(session, equity)
+        want_quotes(session.broker, session.contracts.values())
 
     def look(self) -> SessionView | None:
         """The view now; fit for any thread."""
