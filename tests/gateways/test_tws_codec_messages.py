@@ -1,6 +1,7 @@
 """Every message at every version: what is written is read as it was; the field counts are those that clients expect."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from functools import partial
 
@@ -73,6 +74,16 @@ def test_compiled_encoders_write_what_the_interpreter_writes(shape: Shape, data:
     message = data.draw(messages(shape)).at(version)
     plan = Plan(shape.cls, shape.layout, version)
     assert encode_reply(message, version) == interpret(shape.message_id, plan, message)
+
+
+def test_an_order_told_again_is_written_anew_where_it_differs() -> None:
+    """What was written of the last order is kept: it must not be told of another, or hide a new status."""
+    version, other = 178, replace(ORDER, lmt_price=Decimal(7), tif="GTC")
+    plan = Plan(OpenOrder, next(shape for shape in ALL_REPLIES if shape.cls is OpenOrder).layout, version)
+    for number, order in enumerate([ORDER, ORDER, other, replace(ORDER), ORDER]):
+        for status in ("PreSubmitted", "Submitted", "Submitted"):
+            message = OpenOrder(number, STOCK, order, OrderState(status), number, 1000 + number)
+            assert encode_reply(message, version) == interpret(5, plan, message)
 
 
 def _outcome(decode: Callable[[], object]) -> object:

@@ -7,6 +7,7 @@ Property tests hold both against each other.
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
+from itertools import groupby
 from math import isfinite
 from typing import Any, Final
 
@@ -25,6 +26,7 @@ class _Source:
     def __init__(self) -> None:
         self.lines: list[str] = []
         self.names: dict[str, Any] = {}
+        self.functions = ""  # that the function calls
 
     def name(self, thing: object, prefix: str) -> str:
         """A name for `thing` inside the function."""
@@ -48,14 +50,17 @@ def compile_encoder(message_id: int, plan: Plan, interpreter: Callable[[Any], by
     head = repr(str(message_id))
     if all(isinstance(step, Fixed | Run) and not getattr(step, "part", "") for step in plan.steps):
         lines = [f"return '\\0'.join(({', '.join([head, *_texts(source, plan.steps)])}, '')).encode()"]
+    elif plan.parts and all(len(_parts_of(step)) <= 1 for step in plan.steps):
+        lines = _by_parts(source, plan, head)
     else:
         source.lines = [f"{part} = {_MESSAGE}.{part}" for part, _ in plan.parts]
         source.lines.append(f"out = [{head}]")
         _add_steps(source, plan.steps, "")
         lines = [*source.lines, "out.append('')", r"return '\0'.join(out).encode()"]
-    source.names["interpreter"], source.names["UNCERTAIN"] = interpreter, _UNCERTAIN
+    source.names |= {"interpreter": interpreter, "UNCERTAIN": _UNCERTAIN}
     body = "".join(f"        {line}\n" for line in lines)
-    code = f"def encode({_MESSAGE}):\n    try:\n{body}    except UNCERTAIN:\n        return interpreter({_MESSAGE})\n"
+    code = f"{source.functions}def encode({_MESSAGE}):\n    try:\n{body}"
+    code += f"    except UNCERTAIN:\n        return interpreter({_MESSAGE})\n"
     # As dataclasses do: the text is made of this package's own layouts, and holds nothing from outside.
     exec(compile(code, f"<{plan.cls.__name__} at {plan.version}>", "exec"), source.names)  # noqa: S102
     encoder: Callable[[Any], bytes] = source.names["encode"]
@@ -99,6 +104,41 @@ def compile_decoder(plan: Plan, interpreter: Callable[[Sequence[str]], Any]) -> 
 
 def _unsure() -> None:
     raise LookupError
+
+
+def _parts_of(step: Step) -> set[str]:
+    """The parts of a message that a step writes from."""
+    inner = set().union(*map(_parts_of, step.steps)) if isinstance(step, Branch) else set()
+    return inner | {getattr(step, "part", "")}
+
+
+def _by_parts(source: _Source, plan: Plan, head: str) -> list[str]:
+    """Lines that join the texts of a message and of its parts; those of the last order, say, are kept.
+
+    An order is told several times, with another status each: its hundred fields are written once.
+    """
+    lines, texts = [], [rf"{head} '\0'"]
+    stretches = [(part, tuple(steps)) for part, steps in groupby(plan.steps, lambda step: getattr(step, "part", ""))]
+    for part, _ in plan.parts:
+        told = source.name({"": (None,)}, "told")
+        lines += [
+            f"{part} = {_MESSAGE}.{part}",
+            f"{part}_told = {told}['']",
+            f"if {part}_told[0] is not {part}:",
+            f"    {part}_told = {told}[''] = ({part}, *{part}_texts({part}))",
+        ]
+        for _, steps in (each for each in stretches if each[0] == part):
+            source.lines.append("out = []")
+            _add_steps(source, steps, "")
+            source.lines.append(r"texts += ('\0'.join([*out, '']),)")  # with a NUL behind each
+        body = "".join(f"    {line}\n" for line in ["texts = ()", *source.lines, "return texts"])
+        source.functions += f"def {part}_texts({part}):\n{body}"
+        source.lines.clear()
+    places = {part: iter(range(1, len(stretches) + 1)) for part, _ in plan.parts}
+    for part, steps in stretches:
+        own = rf"'\0'.join(({', '.join(_texts(source, steps))}, ''))"
+        texts.append(f"{part}_told[{next(places[part])}]" if part else own)
+    return [*lines, f"return ''.join(({', '.join(texts)})).encode()"]
 
 
 def _add_steps(source: _Source, steps: tuple[Step, ...], indent: str) -> None:

@@ -15,8 +15,8 @@ from src.gateways.tws_server.refusals import MISMATCH, UNSUPPORTED_TYPE, Refused
 
 _FLOAT_NOISE: Final = 9
 _NOTHING: Final = Decimal(0)
-_FIELDS: Final = tuple(each.name for each in fields(WireOrder))
-_values: Final = attrgetter(*_FIELDS)
+_PLACES: Final = {each.name: place for place, each in enumerate(fields(WireOrder))}
+_values: Final = attrgetter(*_PLACES)
 _TYPES: Final = {
     "MKT": OrderType.MARKET,
     "LMT": OrderType.LIMIT,
@@ -103,8 +103,8 @@ def _changed(old: Decimal | None, new: Decimal | None) -> Decimal | None:
 
 def echo(asked: WireOrder, order: Order) -> WireOrder:
     """A client's order as the gateway has it now: what was asked, with what the exchange made of it."""
-    told = dict(zip(_FIELDS, _values(asked), strict=True))
-    told |= {
+    told = list(_values(asked))
+    changed = {
         "total_quantity": order.quantity,
         "lmt_price": order.limit_price or _NOTHING,
         "aux_price": order.stop_price or _NOTHING,
@@ -114,7 +114,9 @@ def echo(asked: WireOrder, order: Order) -> WireOrder:
         "adjusted_order_type": "None",
         "what_if": False,
     }
-    return WireOrder(*told.values())  # by position: so many names are slow to match
+    for name, value in changed.items():
+        told[_PLACES[name]] = value
+    return WireOrder(*told)  # by position: so many names are slow to match
 
 
 def foreign(order: Order) -> WireOrder:
