@@ -2,43 +2,53 @@
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 _PROG = "python -m src"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; return its exit code."""
+    """Run a command; return its exit code. Each loads its own part, with care for Ctrl-C meanwhile."""
     options, rest = _parser().parse_known_args(arguments)
-    if options.command == "check":
-        from src.brokers.ib_gateway import main as check  # each command loads its own part
+    from src.brokers.command_line import run_command, with_output
 
-        return check(rest, f"{_PROG} check")
-    if options.command == "doctor":
-        from src.brokers.doctor.command import main as doctor
-
-        return doctor(rest, f"{_PROG} doctor")
-    if options.command == "serve-tws":
-        from src.brokers.command_line import run_command
-        from src.gateways.serve_tws import main as serve
-
-        return run_command(lambda: serve(rest, f"{_PROG} serve-tws"))
-    if options.command == "report":
-        from src.brokers.command_line import run_command
-        from src.console.report.command import main as report
-
-        return run_command(lambda: report(rest, f"{_PROG} report"))
-    if rest:
-        _parser().error(f"unrecognized arguments: {' '.join(rest)}")
-    from src.brokers.command_line import run_command
-
-    bodies = {
+    if options.command in (careful := {"check": _check, "doctor": _doctor}):  # they tell of their errors themselves
+        return with_output(lambda: careful[options.command](rest))
+    bodies: dict[str, Callable[[], int]] = {
+        "serve-tws": lambda: _serve(rest),
+        "report": lambda: _report(rest),
         "kill": lambda: _kill(options),
         "resume": _resume,
         "orders": lambda: _show_orders(options),
         "sim": _reset_simulated_account,
     }
+    if rest and options.command not in ("serve-tws", "report"):
+        _parser().error(f"unrecognized arguments: {' '.join(rest)}")
     return run_command(bodies[options.command])
+
+
+def _check(rest: Sequence[str]) -> int:
+    from src.brokers.ib_gateway import main as check
+
+    return check(rest, f"{_PROG} check")
+
+
+def _doctor(rest: Sequence[str]) -> int:
+    from src.brokers.doctor.command import main as doctor
+
+    return doctor(rest, f"{_PROG} doctor")
+
+
+def _serve(rest: Sequence[str]) -> int:
+    from src.gateways.serve_tws import main as serve
+
+    return serve(rest, f"{_PROG} serve-tws")
+
+
+def _report(rest: Sequence[str]) -> int:
+    from src.console.report.command import main as report
+
+    return report(rest, f"{_PROG} report")
 
 
 def _parser() -> argparse.ArgumentParser:

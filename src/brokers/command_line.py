@@ -112,6 +112,8 @@ def with_output(body: Callable[[], int]) -> int:
     try:
         try:
             return body()
+        except KeyboardInterrupt as error:  # while the command is still being loaded, or as it ends
+            return told(error)
         finally:
             sys.stdout.flush()
     except BrokenPipeError:

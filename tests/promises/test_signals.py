@@ -139,3 +139,25 @@ def test_a_second_signal_ends_it_at_once_and_the_journal_is_whole(gateway: Paper
     assert time.monotonic() - begun < 2
     assert process.returncode == 130
     journals_are_whole(tmp_path)
+
+
+LOADING = {
+    "a session": (["live_trader.py", "--replay", "data/sample"], "src.console.session_options"),
+    "the gateway": (["-m", "src", "serve-tws", "--port", "0"], "src.gateways.tws_codec.frames"),
+    "the doctor": (["-m", "src", "doctor"], "src.brokers.doctor.report"),
+}
+
+
+@pytest.mark.parametrize(("command", "module"), LOADING.values(), ids=LOADING)
+def test_ctrl_c_while_a_command_is_being_loaded_is_one_line(tmp_path: Path, command: list[str], module: str) -> None:
+    environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "IBKR_STATE_DIR": str(tmp_path)}
+    with subprocess.Popen(
+        [sys.executable, "-X", "importtime", *command],
+        cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    ) as process:  # fmt: skip
+        assert process.stderr is not None
+        assert any(line.rstrip().endswith(f" {module}") for line in process.stderr)
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=40)
+    assert (process.returncode, "Traceback" in errors) == (130, False)
+    assert "interrupted" in errors
