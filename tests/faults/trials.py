@@ -19,6 +19,7 @@ from src.domain.events import Filled
 from src.domain.orders import OrderChange, OrderId
 from src.domain.outcomes import execution_family
 from tests.faults import oracle
+from tests.faults.fuzz import fuzz
 from tests.faults.harness import GRACE, Answer, FaultStage, Ruler, pause, wait_for
 from tests.faults.hostile import hostile_values
 from tests.faults.proxy import PLACE_ORDER, Do, Fault, Way
@@ -292,6 +293,7 @@ PROOFS: Final[Mapping[str, Proof]] = {
     "T6": Proof(say_codes, ("I1", "I2", "I10")),
     "T9": Proof(crowd, ("I11", "I12")),
     "T10": Proof(fall_silent, ("I12", "I13")),
+    "T11": Proof(fuzz, ("I18",)),
     "T12": Proof(hostile_values, ("I16",)),
     "T13": Proof(fail_the_journal, ("I6", "I25")),
     "T14": Proof(lose_the_gateway, ("I3", "I4", "I13", "I15", "I21")),

@@ -16,6 +16,8 @@ Defects worked around, each in one place; `tests/brokers/tws/test_library.py` fa
 - both: a connection closed before it is ready is only told after the whole timeout: `conn.disconnected` is heard.
 - ib_async: error 321 leaves its request pending for ever: `reader.py` ends it.
 - both: `connect` goes on when a request of the synchronisation was not answered: `connection.py` asks by itself.
+- both: a message of any announced length is waited for, a fault in a packet is asyncio's to tell, and an unreadable
+  message is logged whole, account and all: `_hearer` ends the connection, `_Unread` says it in a line.
 - both: the order's encoder writes an unset price as an empty field, NaN as `nan`: `Order` allows neither.
 """
 
@@ -23,6 +25,7 @@ Defects worked around, each in one place; `tests/brokers/tws/test_library.py` fa
 import importlib
 import importlib.util
 import logging
+import sys
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any, Final
@@ -43,6 +46,8 @@ _BY_OUR_ORDERS_ONLY: Final = (
     "nothing was sent: through tws(fn) no order leaves, since no limit would have seen it; use the client's own "
     "place_..._order, or broker.place_order and broker.preview_order"
 )
+#: As IB's own clients take it.
+_LONGEST_MESSAGE: Final = 0xFFFFFF
 _HISTORY_NAMES: Final = {60: "1 min", 300: "5 mins", 900: "15 mins", 1800: "30 mins", 3600: "1 hour", 86400: "1 day"}
 
 
@@ -91,8 +96,9 @@ class Wire:
         self.ib: Any = self.module.IB()
         defaults = {"defaults": self.ib.wrapper.defaults} if hasattr(self.ib.wrapper, "defaults") else {}
         self.ib.wrapper = reader(wrapper.Wrapper, inbox)(self.ib, **defaults)
-        self.ib.client = _writer(client.Client)(self.ib.wrapper)
+        self.ib.client = _writer(_hearer(client.Client))(self.ib.wrapper)
         self.ib.client.egress = egress
+        self.ib.client.decoder.logger = _Unread()
         self.ib.client.apiEnd += self.ib.disconnectedEvent
         self.ib.client.apiError += self._on_api_error
         self.ib.client.conn.disconnected += inbox.on_closed
@@ -268,3 +274,35 @@ def _writer(base: Any) -> Any:
             super().sendMsg(msg)
 
     return Writer
+
+
+def _hearer(base: Any) -> Any:
+    """The library's side that hears, extended: what cannot be TWS's ends the connection, and is not waited for."""
+
+    class Hearer(base):  # type: ignore[misc]  # untyped
+        def _onSocketHasData(self, data: bytes) -> None:
+            try:
+                super()._onSocketHasData(data)
+            except Exception as error:  # noqa: BLE001  # what it left half done is mended by a new connection
+                _log.warning("what TWS has sent could not be taken in", exc_info=True)
+                self._end(f"what TWS has sent could not be taken in: {type(error).__name__}")
+            else:
+                if len(self._data) >= 4 and (length := int.from_bytes(self._data[:4])) > _LONGEST_MESSAGE:
+                    self._end(f"what TWS sends is no message: its length would be {length} bytes")
+
+        def _end(self, why: str) -> None:
+            self.apiError.emit(why)
+            if self.conn.transport is not None:
+                self.conn.transport.abort()
+
+    return Hearer
+
+
+class _Unread:
+    """Stands where the library's decoder logs: a message that cannot be read is one line, without what was in it."""
+
+    def exception(self, text: str) -> None:
+        """An exception is being handled; the text may show the message."""
+        error = sys.exc_info()[1]
+        _log.warning("a message of TWS's cannot be read: %s", type(error).__name__)
+        _log.debug("%s", text.partition("[")[0], exc_info=True)
