@@ -24,7 +24,7 @@ PROBLEM = $(shell \
 RUN    := --backend simulated --replay data/sample --symbols MSFT,AAPL --strategy sma --speed max
 
 .DEFAULT_GOAL := help
-.PHONY: pictures run test check prove ib_async ibkr-test monitor check-dashboards bench bench-wire bench-metrics lock clean help
+.PHONY: pictures run test check prove soak ib_async ibkr-test monitor check-dashboards bench bench-wire bench-metrics lock clean help
 
 run: $(VENV)/.runtime .env  ## set up, then trade five recorded days on the simulated exchange
 	@$(BIN)/python live_trader.py $(RUN)
@@ -45,6 +45,9 @@ check: $(VENV)/.dev  ## lint, format, types, import contracts
 
 prove: $(VENV)/.dev  ## inject faults with random seeds for MINUTES=5, and say what that proves (docs/reliability.md)
 	@$(BIN)/python -m tests.faults.prove --minutes $(or $(MINUTES),5)
+
+soak: $(VENV)/.dev  ## trade for HOURS=8 with the connection cut now and then, and say what grows
+	@$(BIN)/python -m tests.faults.soak --hours $(or $(HOURS),8)
 
 ib_async: $(ASYNC)/.ready  ## set up .venv-ib_async: a session's Python with ib_async in ib_insync's place
 

@@ -102,7 +102,7 @@ def scaled() -> Iterator[None]:
 class Opener:
     """Opens a session's broker as `open_brokers` users do, for a gateway at a port of this machine."""
 
-    def __init__(self, folder: Path, **settings: Any) -> None:
+    def __init__(self, folder: Path, *, timing: Timing = TIMING, **settings: Any) -> None:
         self.settings = replace(
             Settings(
                 connect_timeout=3.0, order_timeout=0.4, read_timeout=2.0, state_dir=folder, risk=_LIFTED,
@@ -110,7 +110,7 @@ class Opener:
             ),
             **settings,
         )  # fmt: skip
-        self.timing = TIMING
+        self.timing = timing
 
     def open(self, port: int, *, limits: bool = True) -> GuardedBroker:
         """A connected, guarded broker; BrokerError when there cannot be one."""
@@ -119,8 +119,16 @@ class Opener:
         broker.connect()
         guard = guarded(self.settings, broker, egress, limits=limits, lasting=True)
         broker.use_order_ids_above(guard.highest_order_id)
-        guard.quote(NVDA)  # what a first order would wait for
+        wait_for(lambda: _asks(guard), 10.0)
         return guard
+
+
+def _asks(guard: GuardedBroker) -> bool:
+    """Whether there is a quote: what a first order would wait for. A busy machine may lose the connection meanwhile."""
+    with suppress(BrokerError):
+        guard.quote(NVDA)
+        return True
+    return False
 
 
 def market_order(
@@ -140,9 +148,15 @@ class FaultStage:
     """Gateway, proxy and broker, inside `with`. `folder` keeps the journal over restarts; `seed` decides the prices."""
 
     def __init__(
-        self, folder: Path, *, seed: int = 1, preset: str = "ideal", settings: dict[str, Any] | None = None
+        self,
+        folder: Path,
+        *,
+        seed: int = 1,
+        preset: str = "ideal",
+        timing: Timing = TIMING,
+        settings: dict[str, Any] | None = None,
     ) -> None:
-        self._opener = Opener(folder, **(settings or {}))
+        self._opener = Opener(folder, timing=timing, **(settings or {}))
         self.settings, self.timing = self._opener.settings, self._opener.timing
         rules = MarketRules(preset=preset, hours="always", fees="fixed", seed=seed)
         market = seeded_market(rules, ["NVDA", "MSFT"], {ACCOUNT: CASH})
@@ -252,6 +266,7 @@ class FaultStage:
     def events(self) -> Iterator[list[Event]]:
         """What this session's broker tells meanwhile."""
         told: list[Event] = []
+        assert wait_for(lambda: self.broker.is_connected, 20.0), "not connected"
         with self.broker.events() as stream:
             reader = Thread(target=lambda: told.extend(stream), daemon=True)
             reader.start()

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from src.domain.intents import IntentRecord, IntentState
-from src.domain.journal_facts import Adjusted, Charged, Executed, SessionBegan
+from src.domain.journal_facts import Adjusted, Charged, Executed, SessionBegan, StateChanged
 from src.domain.market import Mode
 from src.domain.orders import Execution
 from src.domain.outcomes import execution_family
@@ -42,6 +42,7 @@ class Written:
     told: tuple[Executed, ...]  # every one that was written, corrections and what they correct
     charges: tuple[Charged, ...]
     adjusted: tuple[Adjusted, ...]
+    unsent: frozenset[str]  # the references of which it was ever said that they were not sent
     sessions: tuple[SessionBegan, ...]
     mode: Mode
 
@@ -50,13 +51,15 @@ class Written:
         """Read the journal in a file."""
         with JournalReader(path) as reader:
             outcomes = reader.outcomes()
-            facts = reader.facts(Executed, Charged, Adjusted, SessionBegan)
+            facts = reader.facts(Executed, Charged, Adjusted, SessionBegan, StateChanged)
+            states = [each for each in facts if isinstance(each, StateChanged)]
             return Written(
                 outcomes.records,
                 tuple(outcomes.executions.values()),
                 tuple(each for each in facts if isinstance(each, Executed)),
                 tuple(each for each in facts if isinstance(each, Charged)),
                 tuple(each for each in facts if isinstance(each, Adjusted)),
+                frozenset(each.order_ref for each in states if each.state is IntentState.NOT_SENT),
                 tuple(each for each in facts if isinstance(each, SessionBegan)),
                 reader.mode,
             )
@@ -89,6 +92,9 @@ def differences(truth: Truth, written: Written) -> list[str]:
     found = never_twice(truth)
     made = orders_of(truth)
     by_ref = {record.order_ref: record for record in written.intents}
+    found += [
+        f"I2: {ref} was declared not sent, and the gateway made it" for ref in sorted(made.keys() & written.unsent)
+    ]
     for ref in made.keys() - by_ref.keys():
         found.append(f"I6: order {ref} is at the gateway, and no intent in the journal")
     for ref, record in by_ref.items():

@@ -182,7 +182,8 @@ class _Link:
                 return
             data = b"".join(held)
             held.clear()
-        self._proxy.passed.append(Passed(wall_clock(), way, kind, data))
+        if self._proxy.remembers:
+            self._proxy.passed.append(Passed(wall_clock(), way, kind, data))
         _, sink = self._sockets[way]
         step = shape.piece or len(data)
         for start in range(0, len(data), step):
@@ -230,6 +231,7 @@ class FaultProxy:
         self.shapes = {way: Shape() for way in Way}
         self.held: dict[Way, list[bytes]] = {way: [] for way in Way}
         self.passed: list[Passed] = []
+        self.remembers = True
         #: Is shown each whole message before it meets its fate, on the proxy's thread.
         self.witness: Callable[[Way, str, bytes], None] | None = None
         self.links: set[_Link] = set()

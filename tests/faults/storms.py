@@ -13,12 +13,12 @@ from random import Random
 from typing import Final
 
 from src.brokers.tws.market_data import FIRST_QUOTE_SECONDS
-from src.domain.errors import BrokerError, NotConnectedError, OrderRefusedError
+from src.domain.errors import BrokerError, NotConnectedError, OrderOutcomeUnknownError, OrderRefusedError
 from src.domain.market import Mode, Source
 from src.domain.orders import OrderStatus
 from src.gateways.tws_codec import ReqMktData
 from src.runtime.clock import monotonic
-from tests.faults.harness import GRACE, MSFT, NVDA, PREVIEW, FaultStage, Ruler, pause, wait_for
+from tests.faults.harness import GRACE, MSFT, NVDA, PREVIEW, TIMING, FaultStage, Ruler, pause, wait_for
 from tests.faults.proxy import Do, Shape, Way
 from tests.faults.results import Result, chance_of
 
@@ -64,7 +64,7 @@ def lose_the_gateway(folder: Path, seed: int, rounds: int = 6) -> Result:
             if (now := _subscriptions(stage) - asked) != Counter({"NVDA": 1, "MSFT": 1}):
                 found.append(f"I13: subscribed anew to {dict(now)}")
             answer = stage.attempt(stage.order(chance.choice(["BUY", "SELL"]), 5, ref=f"back-{number}"))
-            if answer.trade is None:
+            if answer.trade is None and not isinstance(answer.error, OrderOutcomeUnknownError):
                 found.append(f"I13: no trading after the return: {answer.error!r}")
             found += stage.settled()
             have = threading.active_count(), _files()
@@ -114,10 +114,12 @@ def _nothing_is_pretended(stage: FaultStage, seconds: float, ref: str) -> list[s
 # --- T10 --------------------------------------------------------------------------------------------------------------
 
 
-def fall_silent(folder: Path, seed: int, rounds: int = 6) -> Result:
+def fall_silent(folder: Path, seed: int, rounds: int = 4) -> Result:
     """T10: the peer neither reads nor writes, or swallows all; within two heartbeats it is noticed, then mended."""
     chance, result = chance_of("T10", seed), Result()
-    with FaultStage(folder, seed=seed) as stage, Ruler() as ruler:
+    # A heartbeat that stands a moment's delay of the machine: one that was held up itself judges nobody.
+    calm = replace(TIMING, heartbeat=0.6)
+    with FaultStage(folder, seed=seed, timing=calm) as stage, Ruler() as ruler:
         broker = stage.open()
         for number in range(rounds):
             how = chance.choice([Do.HALF_OPEN, Do.SILENCE])

@@ -86,14 +86,21 @@ def cut_orders(folder: Path, seed: int, rounds: int = 12) -> Result:
             at, back = chance.choice([chance.randrange(8), chance.randrange(260), _WHOLE]), chance.choice(_WAYS_BACK)
             action, ref = chance.choice(["BUY", "SELL"]), f"cut-{number}"
             order = stage.order(action, chance.randint(1, 200), away=chance.choice([None, None, 1.0]), ref=ref)
-            stage.proxy.arm(Fault(do, way, kind, at=at))
+            if is_slow := chance.random() < 0.15:  # as with a dialog on TWS's screen: the order comes about, but late
+                back, do = "nothing", Do.DELAY
+                stage.gateway.play(f"- {{on: newOrder, action: delay, seconds: {0.5 + chance.random():.2f}, count: 1}}")
+            else:
+                stage.proxy.arm(Fault(do, way, kind, at=at))
             ruler.reset()
             answer = stage.attempt(order)
             found = late(answer, stage.settings.order_timeout, ruler)
             if isinstance(answer.error, OrderOutcomeUnknownError):
                 found += _blocked(stage, action, ref)
-            stage.proxy.behave()
-            come_back(stage, back)
+            if is_slow:
+                wait_for(lambda: bool(oracle.orders_of(stage.truth()).get(ref)), 5.0)  # noqa: B023
+            else:
+                stage.proxy.behave()
+                come_back(stage, back)
             found += stage.settled()
             result.count(found, f"T1 seed {seed}, round {number}: {do} {way} {kind} at {at}, {back}")
             if found:
@@ -164,6 +171,9 @@ def fill_while_away(folder: Path, seed: int, rounds: int = 8) -> Result:
             ]
             found += [f"I14: {each} was announced {families.count(each)} times" for each in {*families}
                       if families.count(each) > 1]  # fmt: skip
+            said_of_it = [line for line in said if "filled while nobody watched" in line and line.endswith(ref)]
+            if len(said_of_it) > len(oracle.executions_of(stage.truth(), ref)):
+                found.append(f"I14: the fill of {ref} was announced {len(said_of_it)} times")
             if back == "reconnect" and not families:
                 found.append(f"I14: the fill of {ref} was no event")
             if not any(
