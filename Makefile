@@ -23,6 +23,8 @@ PROBLEM = $(shell \
         || echo "$(PYTHON) cannot make environments: sudo apt install python3-venv")
 RUN    := --backend simulated --replay data/sample --symbols MSFT,AAPL --strategy sma --speed max
 
+SHORTER := T1-1 or T4-1 or T5-1 or T6-1 or T14-1
+
 .DEFAULT_GOAL := help
 .PHONY: pictures run test check prove soak ib_async ibkr-test monitor check-dashboards bench bench-wire bench-metrics lock clean help
 
@@ -34,7 +36,8 @@ test: $(VENV)/.dev .env  ## set up, then check, then every test
 	@$(BIN)/python -m pytest -q -n 2
 	@if test -e $(ASYNC)/.ready; then \
 	    echo "The TWS backend once more, over ib_async:"; \
-	    $(ASYNC)/bin/python -m pytest -q -n 2 -k "not simulated" tests/conformance tests/brokers/tws; \
+	    $(ASYNC)/bin/python -m pytest -q -n 2 -k "not simulated" tests/conformance tests/brokers/tws && \
+	    $(ASYNC)/bin/python -m pytest -q -n 2 tests/faults/test_trials.py -k "nothing and ($(SHORTER))"; \
 	else echo "skipped: the TWS backend over ib_async, $(ASYNC) could not be made"; fi
 
 check: $(VENV)/.dev  ## lint, format, types, import contracts
