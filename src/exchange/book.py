@@ -29,6 +29,15 @@ def is_sane(quote: Quote) -> bool:
     return 0 < quote.bid <= quote.ask < inf
 
 
+def check_bar(bar: Bar, last: Bar | None) -> None:
+    """Refuse a bar that no market could have traded (ValueError). NaN fails every comparison."""
+    _, start, end, opening, high, low, close, _ = bar
+    if not (0.0 < low <= opening <= high < inf and low <= close <= high):
+        raise ValueError(f"a bar needs finite prices above zero, open and close between low and high: {bar}")
+    if start >= end or (last is not None and end <= last.end):
+        raise ValueError(f"a bar must start before it ends, and follow the one before: {bar}")
+
+
 class Book:
     """The working orders of one contract, its last prices and its guards."""
 

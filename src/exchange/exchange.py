@@ -20,7 +20,7 @@ Every id is a counter: the same seed and the same commands give the same events,
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from decimal import Decimal, localcontext
+from decimal import Decimal, getcontext, localcontext, setcontext
 from math import inf
 from typing import Final, NamedTuple
 
@@ -31,7 +31,7 @@ from src.domain.market import Bar, Contract, Quote
 from src.domain.orders import AccountId, Bracket, Fill, Order, OrderChange, OrderId, OrderStatus, Trade
 from src.domain.rejections import CANCEL_TOO_LATE, CANCEL_UNKNOWN, UNKNOWN_ORDER
 from src.exchange import acceptance, valuation
-from src.exchange.book import Book
+from src.exchange.book import Book, check_bar
 from src.exchange.commission import FeeSchedule
 from src.exchange.fill_models import Preset
 from src.exchange.floor import Floor
@@ -247,12 +247,16 @@ class Exchange:
 
     def _act(self, now: int, act: Callable[[], object]) -> tuple[Event, ...]:
         """Bring the market up to `now`, act there, and hand out what has happened."""
-        with localcontext(CONTEXT):
+        before = getcontext()
+        setcontext(CONTEXT)
+        try:
             self._check_time(now)
             self._floor.reach(now)
             act()
             self._floor.reach(now)
             return self._flush(now)
+        finally:
+            setcontext(before)
 
     def preview(self, account: AccountId, order: Order, now: int) -> OrderPreview:
         """What the order would do to margin and commission at the latest prices; nothing is placed."""
@@ -297,19 +301,31 @@ class Exchange:
 
         Every bar is seen by the exchange before anybody else: an order decided on one cannot fill in another.
         """
-        if self._now <= now <= self._wake:
-            books = self._books
-            for bar in bars:
-                book = books[bar[0].con_id]
-                if book.low_guard < bar[5] and bar[4] < book.high_guard:
-                    book.last = bar
-                else:
-                    break
-            else:
-                self._now = now
-                return ()
-        with localcontext(CONTEXT):
+        if now <= self._wake and now >= self._now:
+            match bars:
+                case (bar,):  # without a loop, which is a quarter of what one bar takes
+                    book = self._books[bar[0].con_id]
+                    if book.low_guard < bar[5] and bar[4] < book.high_guard:
+                        book.last = bar
+                        self._now = now
+                        return ()
+                case _:
+                    books = self._books
+                    for bar in bars:
+                        book = books[bar[0].con_id]
+                        if book.low_guard < bar[5] and bar[4] < book.high_guard:
+                            book.last = bar
+                        else:
+                            break
+                    else:
+                        self._now = now
+                        return ()
+        before = getcontext()
+        setcontext(CONTEXT)  # as `with localcontext`, here and in `_act`, at a quarter of its cost: it makes a copy
+        try:
             return self._advance_slowly(now, bars)
+        finally:
+            setcontext(before)
 
     def quote(self, quote: Quote) -> tuple[Event, ...]:
         """A new best bid and ask. From a day's first one on, quotes make the contract's market and bars only inform."""
@@ -347,7 +363,7 @@ class Exchange:
         earliest = now
         for book, bar in zip(books, bars, strict=True):
             if book.last is not bar:  # else the fast path has let it through, before another bar stopped there
-                _check(bar, book.last)
+                check_bar(bar, book.last)
             if bar.start < earliest:
                 earliest = bar.start
         floor.reach(max(self._now, earliest))
@@ -396,12 +412,3 @@ class Exchange:
         events = tuple(out)
         out.clear()
         return events
-
-
-def _check(bar: Bar, last: Bar | None) -> None:
-    """Refuse a bar that no market could have traded. NaN fails every comparison."""
-    _, start, end, opening, high, low, close, _ = bar
-    if not (0.0 < low <= opening <= high < inf and low <= close <= high):
-        raise ValueError(f"a bar needs finite prices above zero, open and close between low and high: {bar}")
-    if start >= end or (last is not None and end <= last.end):
-        raise ValueError(f"a bar must start before it ends, and follow the one before: {bar}")

@@ -1,7 +1,7 @@
 """The same commands give the same events: again, with time cut finer, without guards, in a careless Decimal context."""
 
 from collections.abc import Iterator
-from decimal import Inexact, localcontext
+from decimal import Inexact, getcontext, localcontext
 from math import inf
 from random import Random
 
@@ -45,6 +45,7 @@ def test_a_low_ambient_precision_changes_nothing() -> None:
             context.prec = 3
             context.traps[Inexact] = True
             events = play(session.setup.exchange(), session.commands)
+            assert getcontext() is context
         total += assert_equal(session, events)
     assert total >= FILLS
 

@@ -1,6 +1,6 @@
 """An order's life: statuses, changes and cancels, worked by hand."""
 
-from decimal import Decimal
+from decimal import Decimal, getcontext
 
 import pytest
 
@@ -72,8 +72,8 @@ def test_ids_are_counters_and_unknown_ones_are_named() -> None:
 
 @pytest.mark.parametrize("command", ["submit", "modify", "cancel", "advance", "quote"])
 def test_time_never_goes_back(command: str) -> None:
-    """Also after bars that touched nothing, and for every kind of command."""
-    exchange = new_exchange()
+    """Also after bars that touched nothing, and for every kind of command; the caller's arithmetic stays as it was."""
+    exchange, arithmetic = new_exchange(), getcontext()
     order_id = send(exchange, buy(1, "50.00"), 0)
     give(exchange, bar(0, 100), bar(1, 100), bar(2, 100))
     with pytest.raises(ValueError, match="time goes back"):
@@ -84,6 +84,7 @@ def test_time_never_goes_back(command: str) -> None:
             "advance": lambda: exchange.advance(at(1)),
             "quote": lambda: exchange.quote(quote(1, 100, 101)),
         }[command]()
+    assert getcontext() is arithmetic
 
 
 # --- changes --------------------------------------------------------------------------------------------------------
