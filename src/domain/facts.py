@@ -13,7 +13,10 @@ _T = TypeVar("_T")
 
 @dataclass_transform(frozen_default=True)
 def fact(cls: type[_T]) -> type[_T]:
-    """A frozen dataclass with slots, for what is made often. Worth it from two fields on; without `default_factory`."""
+    """A frozen dataclass with slots, for what is made often. Worth it from two fields on; without `default_factory`.
+
+    With a `__post_init__`, `unchecked` is the constructor without it: for what is made of checked parts, all given.
+    """
     frozen: Any = dataclass(frozen=True, slots=True)(cls)
     if any(field.default_factory is not MISSING for field in fields(frozen)):
         raise TypeError(f"the default of a fact is a value: {cls.__name__}")
@@ -25,8 +28,16 @@ def fact(cls: type[_T]) -> type[_T]:
         "    self.__class__ = frozen",
     ]
     if hasattr(frozen, "__post_init__"):
-        lines.append("    self.__post_init__()")
+        lines += [
+            "    self.__post_init__()",
+            f"def unchecked({', '.join(names)}):",
+            "    self = new(open_twin)",
+            *(f"    self.{name} = {name}" for name in names),
+            "    self.__class__ = frozen",
+            "    return self",
+        ]
     names_within = {
+        "new": object.__new__,
         "set_attribute": object.__setattr__,
         "open_twin": type(cls.__name__, frozen.__bases__, {"__slots__": names}),
         "frozen": frozen,
@@ -37,4 +48,6 @@ def fact(cls: type[_T]) -> type[_T]:
     constructor.__annotations__ = frozen.__init__.__annotations__
     constructor.__qualname__ = frozen.__init__.__qualname__
     frozen.__init__ = constructor
+    if "unchecked" in names_within:
+        frozen.unchecked = staticmethod(names_within["unchecked"])
     return frozen  # type: ignore[no-any-return]

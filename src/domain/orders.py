@@ -4,11 +4,11 @@
 An `Order` that exists is well formed: its constructor raises `InvalidOrderError` otherwise.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
-from typing import Final, NewType
+from typing import ClassVar, Final, NewType
 
 from src.domain.errors import InvalidOrderError, shown
 from src.domain.facts import fact
@@ -142,6 +142,11 @@ def checked_action(value: object) -> Action:
     raise InvalidOrderError(f"action must be BUY or SELL, not {shown(value)}")
 
 
+def _check_reference(ref: str) -> None:
+    if not (isinstance(ref, str) and len(ref) <= _MAX_REF and ref.isascii() and ref.isprintable()):
+        raise InvalidOrderError(f"order_ref must be at most {_MAX_REF} printable ASCII characters: {shown(ref)}")
+
+
 @fact
 class Order:
     """What was asked. `stop_price` is IB's auxPrice; `parent_id` ties a bracket's children to their parent."""
@@ -158,6 +163,7 @@ class Order:
     order_ref: str = ""
     oca_group: str = ""
     parent_id: OrderId | None = None
+    unchecked: ClassVar["Callable[..., Order]"]  # made by `fact`
 
     def __post_init__(self) -> None:
         if type(self.contract) is not Contract:
@@ -174,15 +180,14 @@ class Order:
             self._check_price("limit_price", self.limit_price, wanted=kind.has_limit)
         if self.stop_price is not None or kind.has_stop:
             self._check_price("stop_price", self.stop_price, wanted=kind.has_stop)
-        ref, group = self.order_ref, self.oca_group
-        if not (isinstance(ref, str) and len(ref) <= _MAX_REF and ref.isascii() and ref.isprintable()):
-            raise InvalidOrderError(f"order_ref must be at most {_MAX_REF} printable ASCII characters: {shown(ref)}")
-        if not isinstance(group, str) or "\0" in group:
-            raise InvalidOrderError(f"oca_group must be a text without NUL, not {shown(group)}")
+        _check_reference(self.order_ref)
+        if not isinstance(self.oca_group, str) or "\0" in self.oca_group:
+            raise InvalidOrderError(f"oca_group must be a text without NUL, not {shown(self.oca_group)}")
 
     def addressed(self, contract: Contract, account: AccountId, order_ref: str) -> "Order":
         """The same order under a qualified contract, an account and a reference: as it leaves."""
-        return Order(
+        _check_reference(order_ref)
+        return Order.unchecked(
             contract,
             self.action,
             self.quantity,

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
+from typing import Final
 
 from src.domain.errors import UnknownOrderError
 from src.domain.events import CommissionCharged, Event, Filled, OrderChanged, PositionChanged
@@ -14,6 +15,8 @@ from src.exchange.ledger import Ledger
 from src.exchange.units import dollars, exact_units
 from src.exchange.valuation import day_of, position
 from src.exchange.working import LIQUIDATION, Working
+
+_FILLED: Final = OrderStatus.FILLED  # bound once, see `working`
 
 
 class Settlement:
@@ -45,7 +48,7 @@ class Settlement:
         self.traded = True
         done = order.filled == order.quantity
         if done:
-            order.status = OrderStatus.FILLED
+            order.status = _FILLED
         elif order.status is not OrderStatus.PENDING_CANCEL:
             order.status = OrderStatus.SUBMITTED
         contract = order.order.contract

@@ -10,6 +10,11 @@ from src.exchange.units import UNITS_PER_DOLLAR, exact_units
 _ZERO: Final = Decimal(0)
 #: The reference of orders that the exchange places by itself.
 LIQUIDATION: Final = "LIQUIDATION"
+#: Members bound once: to look one up in its enum takes eight times as long, and every order asks ten times.
+_BUY: Final = Action.BUY
+_PRE_SUBMITTED, _FILLED = OrderStatus.PRE_SUBMITTED, OrderStatus.FILLED
+_IF_TOUCHED: Final = OrderType.IF_TOUCHED
+_OURS: Final = Origin.OURS
 _IMMEDIATE: Final = frozenset({TimeInForce.IOC, TimeInForce.FOK})
 
 
@@ -60,14 +65,14 @@ class Working:
         self.account: AccountId = order.account
         self.con_id = order.contract.con_id
         self.action: Action = order.action
-        self.is_buy = order.action is Action.BUY
+        self.is_buy = order.action is _BUY
         self.sign = 1 if self.is_buy else -1
         self.quantity = int(order.quantity)
         self.filled = 0
         self.value = 0  # shares times price units, over all fills
         self.average_price = _ZERO  # dollars a share over all fills
         self.commission = _ZERO
-        self.status = OrderStatus.PRE_SUBMITTED
+        self.status = _PRE_SUBMITTED
         self.time = now
         self.code: int | None = None
         self.reason = ""
@@ -75,7 +80,7 @@ class Working:
         self.on_book = False  # it stands in a ladder or in the queue of market orders
         self.held = False  # a bracket's child whose parent has not traded
         self.triggered = not order.order_type.has_stop
-        self.touch = order.order_type is OrderType.IF_TOUCHED  # its stop price is met from the side of a limit
+        self.touch = order.order_type is _IF_TOUCHED  # its stop price is met from the side of a limit
         self.parent: Working | None = None
         self.children: tuple[Working, ...] = ()
         self.group: OcaGroup | None = None
@@ -151,12 +156,12 @@ class Working:
             self.order,
             status,
             Decimal(filled),
-            _ZERO if status is OrderStatus.FILLED else Decimal(self.quantity - filled),
+            _ZERO if status is _FILLED else Decimal(self.quantity - filled),
             self.average_price,
             self.time,
             int(self.order_id),
             0,
-            Origin.OURS,
+            _OURS,
             self.code,
             self.reason,
             self.commission,

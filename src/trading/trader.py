@@ -217,10 +217,10 @@ class Trader:
 
     def _decide(self, bars: Sequence[Bar]) -> None:
         """Ask the strategy about each bar of an instant, and send what it wants."""
-        on_bar, portfolio, explains = self._strategy.on_bar, self.portfolio, self._explains
+        strategy, portfolio, explains = self._strategy, self.portfolio, self._explains
         for bar in bars:
             try:
-                orders = on_bar(bar, portfolio)
+                orders = strategy.on_bar(bar, portfolio)
                 if orders:
                     orders = checked_orders(orders, self.contracts)
             except MISTAKES as error:
@@ -247,7 +247,8 @@ class Trader:
     # Orders out.
 
     def _send(self, orders: Sequence[Order]) -> None:
-        self._observers.decided(orders)
+        if self._observers:
+            self._observers.decided(orders)
         if self._closing.is_resting:
             _log.info("held back before the close: %s", ", ".join(f"{o.action} {o.quantity}" for o in orders))
             return
@@ -270,7 +271,8 @@ class Trader:
         reference = f"{self.prefix}{self.portfolio.totals.orders + 1}"
         order = order.addressed(contract, self._account, reference)
         self.portfolio.sent(order)
-        self._observers.sent(order)
+        if self._observers:
+            self._observers.sent(order)
         try:
             trade = self.broker.place_order(order)
         except BrokerError as error:
@@ -284,7 +286,8 @@ class Trader:
                 raise
         else:
             self._order_ids[reference] = trade.order_id
-            self._observers.answered(order, trade)
+            if self._observers:
+                self._observers.answered(order, trade)
 
     def _count_rejection(self, order: Order, reason: str) -> None:
         self._rejections.warn("rejected: %s %s %s: %s", order.action, order.quantity, order.contract.symbol, reason)
@@ -296,7 +299,8 @@ class Trader:
         hearer = self._hearers.get(type(event))
         if hearer is not None:
             hearer(event)
-        self._observers.heard(event)
+        if self._observers:
+            self._observers.heard(event)
 
     def _charged(self, event: CommissionCharged) -> None:
         if self.portfolio.charged(event.report):
@@ -334,13 +338,10 @@ class Trader:
 
     def _changed(self, trade: Trade) -> None:
         order = trade.order
-        if order.order_ref.startswith(self.prefix):
-            self._order_ids.setdefault(order.order_ref, trade.order_id)
-        if (
-            order.order_ref.startswith(self.prefix)
-            and self.portfolio.changed(trade)
-            and trade.status is OrderStatus.INACTIVE
-        ):
+        if not order.order_ref.startswith(self.prefix):
+            return
+        self._order_ids.setdefault(order.order_ref, trade.order_id)
+        if self.portfolio.changed(trade) and trade.status is OrderStatus.INACTIVE:
             self._count_rejection(order, trade.reason)
 
     # The end.

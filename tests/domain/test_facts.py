@@ -2,7 +2,9 @@
 
 import copy
 import pickle
+from collections.abc import Callable
 from dataclasses import FrozenInstanceError, dataclass, field, fields, replace
+from typing import ClassVar
 
 import pytest
 
@@ -15,6 +17,7 @@ class Point:
 
     x: int
     y: int = 2
+    unchecked: ClassVar["Callable[[int, int], Point]"]
 
     def __post_init__(self) -> None:
         if self.x < 0:
@@ -62,6 +65,13 @@ def test_its_check_runs_on_every_way_in() -> None:
         Point(-1)
     with pytest.raises(ValueError, match="-1"):
         replace(Point(1), x=-1)
+
+
+def test_what_is_made_unchecked_is_a_fact_like_any_other() -> None:
+    point = Point.unchecked(-1, -2)
+    assert (type(point), point.x, point.y) == (Point, -1, -2)
+    with pytest.raises(FrozenInstanceError):
+        point.x = 5  # type: ignore[misc]
 
 
 def test_a_default_factory_is_refused_where_the_class_is_written() -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from src.domain.errors import InvalidOrderError, shown
 from src.domain.market import Contract
-from src.domain.orders import Action, Order
+from src.domain.orders import AccountId, Action, Order, OrderId, OrderType, TimeInForce
 
 
 def order(**fields: Any) -> Order:
@@ -37,3 +37,41 @@ def test_a_message_shows_any_value_in_short() -> None:
     assert shown("five") == "'five'"
     assert shown("x" * 99) == "'" + "x" * 56 + "..."
     assert shown(10**5000) == "an int of thousands of digits"
+
+
+ASKED = Order(
+    Contract("MSFT"),
+    Action.SELL,
+    Decimal(7),
+    OrderType.STOP_LIMIT,
+    Decimal("99.5"),
+    Decimal("99.75"),
+    TimeInForce.GTC,
+    outside_rth=True,
+    oca_group="exits",
+    parent_id=OrderId(3),
+)
+
+
+def test_an_addressed_order_differs_in_contract_account_and_reference_alone() -> None:
+    qualified = Contract("MSFT", con_id=272093)
+    assert ASKED.addressed(qualified, AccountId("SIM0001"), "s1-7") == Order(
+        qualified,
+        Action.SELL,
+        Decimal(7),
+        OrderType.STOP_LIMIT,
+        Decimal("99.5"),
+        Decimal("99.75"),
+        TimeInForce.GTC,
+        outside_rth=True,
+        account=AccountId("SIM0001"),
+        order_ref="s1-7",
+        oca_group="exits",
+        parent_id=OrderId(3),
+    )
+
+
+@pytest.mark.parametrize("reference", ["x" * 41, "s\u00e9ance"])
+def test_no_order_is_addressed_with_a_reference_that_tws_does_not_take(reference: str) -> None:
+    with pytest.raises(InvalidOrderError, match="order_ref"):
+        ASKED.addressed(Contract("MSFT"), AccountId("SIM0001"), reference)
