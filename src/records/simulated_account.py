@@ -94,18 +94,20 @@ class SimulatedAccountFile:
 
 def clear(folder: Path) -> bool:
     """Forget the simulated account; True when there was one. ConfigurationError when it cannot be, as while in use."""
-    if not (folder / _FILE).exists():
+    account, guard = folder / _FILE, folder / f"{_FILE}.lock"
+    if not account.exists() and not guard.exists():  # one that is in use may not have been written yet
         return False
-    lock = FileLock(folder / f"{_FILE}.lock")
+    lock = FileLock(guard)
     if not lock.acquire():
         raise ConfigurationError("the simulated account is in use by another process: stop that one first")
     try:
-        (folder / _FILE).unlink(missing_ok=True)
+        was_there = account.exists()
+        account.unlink(missing_ok=True)
     except OSError as error:
-        raise ConfigurationError(f"{folder / _FILE} cannot be removed: {error.strerror}") from None
+        raise ConfigurationError(f"{account} cannot be removed: {error.strerror}") from None
     finally:
         lock.release()
-    return True
+    return was_there
 
 
 def _adapter() -> "TypeAdapter[ExchangeState]":

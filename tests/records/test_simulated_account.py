@@ -163,9 +163,11 @@ def test_nothing_is_written_after_closing(file: SimulatedAccountFile, tmp_path: 
 
 
 def test_clearing_forgets_the_account_unless_it_is_in_use(file: SimulatedAccountFile, tmp_path: Path) -> None:
-    """A running session keeps its account; nothing to clear is no error."""
+    """A running session keeps its account, also before it has been written; nothing to clear is no error."""
     folder = path_of(tmp_path).parent
-    assert not clear(folder)
+    assert not clear(tmp_path / "elsewhere")
+    with pytest.raises(ConfigurationError, match="in use"):
+        clear(folder)
     file.save(STATE)
     with pytest.raises(ConfigurationError, match="in use"):
         clear(folder)
