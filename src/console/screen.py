@@ -91,7 +91,7 @@ def _market(view: SessionView) -> "Table":
     held = {each.contract.symbol: each.quantity for each in view.positions or ()}
     for holding in view.facts.holdings:
         quote = view.quotes.get(holding.symbol)
-        last = holding.last if quote is None or quote.quote.last != quote.quote.last else quote.quote.last
+        last = view.last_price(holding)
         old = quote is not None and quote.age > STALE_SECONDS
         table.add_row(
             holding.symbol,

@@ -5,6 +5,7 @@ that it publishes, on the looker's thread. What the broker does not tell now is 
 number that is not known.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, TypeVar
@@ -19,7 +20,7 @@ from src.domain.orders import Trade
 from src.runtime.clock import NS
 from src.trading.observer import Watched
 from src.trading.quotes import want_quotes
-from src.trading.watch import SessionFacts, SessionWatch
+from src.trading.watch import Holding, SessionFacts, SessionWatch
 
 T = TypeVar("T")
 #: A quote older than this many seconds is stale to a person's eye.
@@ -62,6 +63,11 @@ class SessionView:
             Mode.LIVE: "LIVE - REAL MONEY",
             Mode.DISCONNECTED: "DISCONNECTED",
         }[self.mode]
+
+    def last_price(self, holding: Holding) -> float | None:
+        """The last trade's price of a symbol, or its last bar's close; None before either."""
+        quote = self.quotes.get(holding.symbol)
+        return holding.last if quote is None or math.isnan(quote.quote.last) else quote.quote.last
 
     @property
     def data_age(self) -> float | None:

@@ -104,7 +104,8 @@ class SessionWatch(Observer):
         self._gather()
 
     def heard(self, event: Event) -> None:  # noqa: D102
-        line = told(event, self._clock())
+        # A commission follows its fill; a connection is lost or back now.
+        line = told(event, self._clock() if isinstance(event, ConnectionChanged) else self._now)
         if line is not None:
             self._now = max(self._now, line.time)
             self._events.append(line)

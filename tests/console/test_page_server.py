@@ -108,6 +108,7 @@ def test_the_stream_brings_the_view_and_only_what_is_new_of_the_charts(site: Sit
         assert first["view"]["account"] == "DU****67"
         assert first["view"]["net_liquidation"] is None
         assert [row["bid"] for row in first["view"]["holdings"]] == [172.36, None]
+        assert [row["last"] for row in first["view"]["holdings"]] == [172.37, None]
         assert [row[:3] for row in first["chart"]["candles"]] == [["NVDA", NOW // NS - 60, 172]]
         site.chart.bars([bar(1, 171)], 99_000.0)
         later = next(each for each in stream if each["chart"]["candles"])

@@ -87,7 +87,7 @@ def test_a_session_fills_its_terminal_and_gives_it_back(terminal: Terminal, gate
         r"largest position \d+/1,000 day's loss \$\d+/\$[\d,]+ drawdown [\d.]+%/3%",
         shown,
     ), shown
-    gateway.play("- {at: 0, action: restart, seconds: 4}")
+    gateway.play("- {at: 0, action: restart, seconds: 8}")
     until(seen(terminal, r"(?m)^NOT CONNECTED  no price yet"), "the lost connection")
     away = terminal.screen()
     assert re.search(r"(?m)^the connection to TWS is lost since", away)

@@ -41,7 +41,7 @@ class Troubled:
 """
 REJECTED = '- {on: newOrder, code: 201, text: "Order rejected - reason:too late", count: 1}'
 LINK_LOST, LINK_BACK = "- {at: 0, code: 1100}", "- {at: 0, code: 1102}"
-AWAY = "- {at: 0, action: restart, seconds: 3}"
+AWAY = "- {at: 0, action: restart, seconds: 8}"
 
 
 @pytest.fixture

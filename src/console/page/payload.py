@@ -54,7 +54,7 @@ def view_as_json(view: SessionView) -> dict[str, Any]:
                 "symbol": each.symbol,
                 "own": float(each.shares),
                 "cost": _number(each.average_cost) if each.shares else None,
-                "last": _number(each.last),
+                "last": _number(view.last_price(each)),
                 "pnl": _number(each.unrealized_pnl) if each.shares else None,
                 "account": None
                 if view.positions is None
