@@ -5,6 +5,7 @@ Messages name a place (file, line) and a name, never a value.
 """
 
 import logging
+import os
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -48,6 +49,8 @@ def from_env_file(path: Path) -> Source:
 
     if not path.exists():
         return {}
+    if is_open_to_others(path.stat().st_mode):
+        _log.warning("%s can be read by others on this machine: chmod 600 %s", path.name, path)
     lines = []
     for binding in parse_stream(StringIO(_text_of(path))):
         written = binding.original.string
@@ -63,6 +66,11 @@ def from_env_file(path: Path) -> Source:
             _log.warning("%s: %s is no setting and is ignored: %s", place, binding.key, nearest(binding.key))
     _warn_of_repeats(lines)
     return _by_name(lines)
+
+
+def is_open_to_others(mode: int) -> bool:
+    """Whether a mode lets others read a file. A drive that knows no modes, as Windows' in WSL, shows 0777 for all."""
+    return os.name == "posix" and mode & 0o777 != 0o777 and bool(mode & 0o077)
 
 
 def from_yaml(path: Path) -> Source:

@@ -150,3 +150,15 @@ def test_a_nested_yaml_value_is_an_error(config: Path) -> None:
 def test_an_empty_yaml_file_gives_nothing(config: Path) -> None:
     config.write_text("# nothing yet\n")
     assert from_yaml(config) == {}
+
+
+@pytest.mark.parametrize(("mode", "warned"), [(0o600, False), (0o644, True), (0o640, True), (0o777, False)])
+def test_an_env_file_that_others_can_read_is_said_with_the_cure(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, mode: int, warned: bool
+) -> None:
+    """It may hold a webhook or a token; a drive that knows no modes is not complained of."""
+    path = tmp_path / ".env"
+    path.write_text("IBKR_PORT=7497\n")
+    path.chmod(mode)
+    from_env_file(path)
+    assert ("chmod 600" in caplog.text) is warned
