@@ -16,13 +16,14 @@ from typing import Final
 
 from src.brokers.admission import Admission
 from src.brokers.books import Books
-from src.brokers.broker import Bars, Broker, BrokerHealth
+from src.brokers.broker import Broker, BrokerHealth
 from src.brokers.egress import Egress
 from src.brokers.headroom import Headroom
 from src.brokers.kill import Latches
+from src.brokers.readings import Readings
 from src.brokers.risk_rules import Refusal
 from src.brokers.watching import Watch
-from src.domain.account import AccountPnL, AccountSummary, OrderPreview, Position
+from src.domain.account import AccountSummary, OrderPreview
 from src.domain.errors import (
     BrokerError,
     InvalidOrderError,
@@ -37,7 +38,7 @@ from src.domain.errors import (
 )
 from src.domain.intents import IntentState
 from src.domain.limits import RiskLimits
-from src.domain.market import BarSize, Contract, ContractDetails, Mode, Quote
+from src.domain.market import BarSize, Contract, Mode
 from src.domain.orders import AccountId, Bracket, Fill, Order, OrderChange, OrderId, Trade
 from src.records.metrics.journal_counts import JournalCounts
 from src.runtime.bridge import EventStream
@@ -69,11 +70,12 @@ class Guards:
     end: Callable[[], None] = lambda: None
 
 
-class GuardedBroker:
+class GuardedBroker(Readings):
     """`inner`, guarded. It may be connected already: `begin` is for that; else `connect` does it."""
 
     def __init__(self, inner: Broker, guards: Guards) -> None:
-        self._inner, self._guards, self._plain = inner, guards, guards.limits.is_plain
+        super().__init__(inner)
+        self._guards, self._plain = guards, guards.limits.is_plain
         self._admission = Admission(
             inner,
             guards.limits,
@@ -212,40 +214,6 @@ class GuardedBroker:
         if self._guards.in_process:
             return self._inner.account_summary()
         return None if self._watch is None else self._watch.summary
-
-    # --- contracts, prices, account ---------------------------------------------------------------------------------
-
-    def qualify(self, contract: Contract) -> Contract:
-        """Return the one contract meant."""
-        return self._inner.qualify(contract)
-
-    def contract_details(self, contract: Contract) -> ContractDetails:
-        """Name, tick, zone and hours."""
-        return self._inner.contract_details(contract)
-
-    def quote(self, contract: Contract) -> Quote:
-        """Return the latest quote."""
-        return self._inner.quote(contract)
-
-    def latest_quote(self, contract: Contract) -> Quote | None:
-        """Return the newest quote that has come."""
-        return self._inner.latest_quote(contract)
-
-    def bars(self, contract: Contract, size: BarSize, count: int, *, end: datetime | None = None) -> Bars:
-        """Up to `count` closed bars."""
-        return self._inner.bars(contract, size, count, end=end)
-
-    def account_summary(self) -> AccountSummary:
-        """IB's account tags."""
-        return self._inner.account_summary()
-
-    def pnl(self) -> AccountPnL:
-        """Today's, open and closed profit and loss."""
-        return self._inner.pnl()
-
-    def positions(self) -> tuple[Position, ...]:
-        """All open positions."""
-        return self._inner.positions()
 
     # --- orders out -------------------------------------------------------------------------------------------------
 
