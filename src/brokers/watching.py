@@ -220,6 +220,15 @@ class Watch:
             self._look_at = self._settle_at = self._positions_at = 0.0  # all that may have happened meanwhile, at once
         elif isinstance(event, Notice) and event.code == 0:  # an execution was corrected
             self._books.catch_up(self._broker.fills(), announce=True)
+            self._end_corrected()
+
+    def _end_corrected(self) -> None:
+        """An order that has filled is done, although its executions, corrected to fewer shares, do not say so."""
+        open_still = {record.order_ref: record for record in self._books.outcomes.unsettled}
+        for trade in self._broker.completed_trades() if open_still else ():
+            record = open_still.get(trade.order.order_ref)
+            if record is not None and trade.status is OrderStatus.FILLED and trade.filled == record.filled:
+                self._books.tell(*outcome_of(trade, self._broker.now()))
 
     def _changed(self, trade: Trade) -> None:
         unsettled = self._admission.unsettled.get(trade.order.order_ref)
@@ -301,6 +310,7 @@ class Watch:
         if self._differences() or any(fill.commission_report is None for fill in self._broker.fills()):
             self._broker.synchronise()
             self._books.catch_up(self._broker.fills(), announce=True)
+        self._end_corrected()
         self._explain_positions(first=False, patience=1)
         if self._unexplained:  # a few seconds decide whether it is an execution on its way
             self._positions_at = min(self._positions_at, monotonic() + SETTLE_SECONDS)

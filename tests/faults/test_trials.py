@@ -4,13 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.harness import FaultStage
+from tests.faults.harness import FaultStage, wait_for
 from tests.faults.prove import bound, keep, one, regressions
 from tests.faults.proxy import Do, Fault, Way
 
 SEEDS = {
     "T1": (1, 2, 3),
     "T2": (1,),
+    "T3": (1, 11),
     "T4": (1, 2),
     "T5": (1, 2),
     "T6": (1, 2),
@@ -45,6 +46,17 @@ def test_a_lost_commission_is_asked_for(tmp_path: Path) -> None:
         stage.proxy.arm(Fault(Do.DROP, Way.IN, "59"))
         assert stage.attempt(stage.order(ref="a-1")).trade is not None
         assert stage.settled() == []
+
+
+def test_an_order_is_done_although_an_execution_of_it_was_annulled(tmp_path: Path) -> None:
+    """It was annulled before the order had filled, so that the executions never came to all of its shares."""
+    with FaultStage(tmp_path) as stage:
+        stage.open()
+        stage.gateway.play("- {on: newOrder, action: partial, shares: 64, count: 1}")
+        stage.gateway.play("- {on: execDetails, action: bust, count: 1}")
+        assert stage.attempt(stage.order(quantity=94, ref="a-1")).trade is not None
+        assert wait_for(lambda: stage.truth().orders[0].status == "Filled", 10.0)
+        assert stage.settled(5.0) == []
 
 
 def test_failed_seeds_are_kept_once(tmp_path: Path) -> None:

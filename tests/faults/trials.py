@@ -22,6 +22,7 @@ from tests.faults import oracle
 from tests.faults.fuzz import fuzz
 from tests.faults.harness import GRACE, Answer, FaultStage, Ruler, pause, wait_for
 from tests.faults.hostile import hostile_values
+from tests.faults.machine import any_order
 from tests.faults.proxy import PLACE_ORDER, Do, Fault, Way
 from tests.faults.results import Proof, Result, chance_of
 from tests.faults.storms import crowd, fail_the_journal, fall_silent, lose_the_gateway
@@ -298,6 +299,7 @@ def _ask(stage: FaultStage, kind: str, order_id: OrderId, price: Decimal | None)
 PROOFS: Final[Mapping[str, Proof]] = {
     "T1": Proof(cut_orders, ("I1", "I2", "I3", "I6", "I7", "I8", "I9", "I12", "I14")),
     "T2": Proof(kill_traders, ("I1", "I2", "I6", "I7", "I8", "I9", "I14", "I27")),
+    "T3": Proof(any_order, ("I1", "I2", "I6", "I7", "I8", "I9", "I10", "I14")),
     "T4": Proof(fill_while_away, ("I1", "I7", "I8", "I9", "I14")),
     "T5": Proof(lose_an_execution, ("I7", "I8", "I9", "I14")),
     "T6": Proof(say_codes, ("I1", "I2", "I10")),

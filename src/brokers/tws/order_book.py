@@ -31,6 +31,8 @@ from src.domain.outcomes import execution_family
 
 _log: Final = logging.getLogger(__name__)
 _ZERO: Final = Decimal(0)
+#: The revision of an execution that was not corrected.
+_FIRST: Final = 1
 #: What an openOrder message may say of an order's state. `Inactive` there is also an order that is not transmitted.
 _ECHOED: Final = frozenset({OrderStatus.PRE_SUBMITTED, OrderStatus.SUBMITTED, OrderStatus.PENDING_CANCEL})
 _DEAD: Final = frozenset({OrderStatus.CANCELLED, OrderStatus.API_CANCELLED})
@@ -177,6 +179,7 @@ class OrderBook:
             signed -= before.shares * before.side.sign
             self._correct(record, before, execution)
         if record is not None:
+            record.corrected |= revision > _FIRST  # before we heard of it
             record.executed += execution.shares
             record.value += execution.shares * execution.price
             self._remember_perm(record, found.perm_id)

@@ -180,6 +180,15 @@ def test_a_correction_replaces_and_never_adds() -> None:
     assert kinds(found.events).count("Filled") == 1
 
 
+def test_a_correction_made_before_we_heard_counts_although_the_status_knows_nothing_of_it() -> None:
+    """Of an execution that was annulled the status still counts the shares."""
+    found = book()
+    found.executed(executed("a.b.01.02", 0), live=False)
+    found.executed(executed("a.b.02.01", 6), live=False)
+    found.reported(report("Filled", 10))
+    assert (now(found).status, now(found).filled) == (OrderStatus.FILLED, 6)
+
+
 def test_a_fill_after_a_cancellation_is_booked() -> None:
     found = book()
     found.reported(report("Cancelled"))

@@ -1,0 +1,247 @@
+"""T3: whatever happens to orders, in any order: a state machine over a guarded TwsBroker and the paper gateway.
+
+Steps are drawn: orders that fill, fill in part or work, executions told twice, late, corrected or annulled, statuses
+that never come, cancels that race, a connection that ends and comes back, a session that ends, or is killed, and
+begins again on the same journal. After each the journal is held against the gateway's truth.
+"""
+
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from hypothesis import HealthCheck, Phase, seed, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
+
+from src.domain.errors import BrokerError
+from src.domain.intents import IntentRecord, IntentState
+from src.domain.orders import OrderChange, Trade
+from src.domain.outcomes import execution_family
+from tests.faults import oracle
+from tests.faults.harness import FaultStage, wait_for
+from tests.faults.proxy import Do
+from tests.faults.results import Result
+
+_S: Final = IntentState
+_ENDED: Final = frozenset({_S.FILLED, _S.CANCELLED, _S.REJECTED})
+_SIDES: Final = st.sampled_from(["BUY", "SELL"])
+_STEPS: Final = 12
+
+
+class Orders(RuleBasedStateMachine):
+    """One account over its sessions. What is found goes to `result`, with the steps that led there."""
+
+    result: Result
+    number = 0
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._folder = tempfile.TemporaryDirectory(prefix="orders-")
+        self.stage = FaultStage(Path(self._folder.name), seed=self.number + 1).__enter__()
+        self.stage.open()
+        self.steps: list[str] = []
+        self.is_away = False
+        self._orders = 0
+        self._seen: dict[str, IntentRecord] = {}
+
+    def teardown(self) -> None:
+        """Come back, and look whether all is known in the end."""
+        try:
+            if not self.result.failures:
+                self.return_()
+                self._hold()
+        finally:
+            self.stage.__exit__(None, None, None)
+            self._folder.cleanup()
+
+    # --- orders -----------------------------------------------------------------------------------------------------
+
+    @rule(side=_SIDES, shares=st.integers(1, 100), works=st.booleans())
+    def place(self, side: str, shares: int, works: bool) -> None:  # hypothesis names it
+        self._orders += 1
+        self._say(f"place {side} {shares}{' away' * works} as o-{self._orders}")
+        if not self.is_away:
+            with suppress(BrokerError):
+                order = self.stage.order(side, shares, away=1.0 if works else None, ref=f"o-{self._orders}")
+                self.stage.attempt(order)
+
+    @rule(side=_SIDES, shares=st.integers(2, 100), part=st.integers(1, 99))
+    def fill_in_part(self, side: str, shares: int, part: int) -> None:
+        self._play(f"- {{on: newOrder, action: partial, shares: {min(part, shares - 1)}, count: 1}}")
+        self.place(side, shares, works=False)
+
+    @rule(which=st.integers(0, 9))
+    def fill(self, which: int) -> None:
+        """Change a working order so that it fills."""
+        self._say("fill a working order")
+        if (trade := self._working(which)) is not None and (price := trade.order.limit_price) is not None:
+            better = round(price * (100 + 3 * trade.order.action.sign) / 100, 2)
+            with suppress(BrokerError):
+                self.stage.broker.modify_order(trade.order_id, OrderChange(limit_price=better))
+
+    @rule(which=st.integers(0, 9), races=st.booleans())
+    def cancel(self, which: int, races: bool) -> None:
+        """Cancel a working order; in a race it fills at the same moment."""
+        self._say(f"cancel{', and it fills' * races}")
+        if (trade := self._working(which)) is not None:
+            if races:
+                self.stage.gateway.play("- {on: cancelOrder, action: delay, seconds: 0.02, count: 1}")
+                self.fill(which)
+            with suppress(BrokerError):
+                self.stage.broker.cancel_order(trade.order_id)
+
+    # --- what is told of them ---------------------------------------------------------------------------------------
+
+    @rule(times=st.integers(2, 5))
+    def tell_twice(self, times: int) -> None:
+        self._play(f"- {{on: [execDetails, commissionReport], action: duplicate, times: {times}, count: 2}}")
+
+    @rule(answer=st.sampled_from(["execDetails", "orderStatus", "openOrder", "commissionReport"]))
+    def tell_late(self, answer: str) -> None:
+        self._play(f"- {{on: {answer}, action: reorder, count: 1}}")
+
+    @rule(
+        answer=st.sampled_from(["execDetails", "orderStatus", "openOrder", "commissionReport"]), count=st.integers(1, 3)
+    )
+    def tell_never(self, answer: str, count: int) -> None:
+        self._play(f"- {{on: {answer}, action: drop, count: {count}}}")
+
+    @rule(cents=st.integers(-50, 50), shares=st.integers(1, 20))
+    def correct(self, cents: int, shares: int) -> None:
+        """The last execution was of other terms."""
+        if (last := self._last()) is not None:
+            price, held = last
+            self._play(f"- {{at: 0, action: correct, price: {price + cents / 100:.2f}, shares: {min(shares, held)}}}")
+
+    @rule()
+    def bust(self) -> None:
+        if self._last() is not None:
+            self._play("- {at: 0, action: bust}")
+
+    # --- connections and sessions -----------------------------------------------------------------------------------
+
+    @rule(how=st.sampled_from([Do.RESET, Do.FIN]))
+    def leave(self, how: Do) -> None:
+        """Lose the connection, and find nobody for a while."""
+        self._say(f"lose the connection by {how}")
+        self.is_away = True
+        self.stage.proxy.refuse()
+        self.stage.proxy.end(how)
+        self._await(connected=False)
+
+    @rule()
+    def return_(self) -> None:
+        self._say("come back")
+        if self.is_away:
+            self.is_away = False
+            self.stage.proxy.listen()
+            self._await(connected=True)
+
+    @rule(crash=st.booleans())
+    def restart(self, crash: bool) -> None:
+        """A new session on the same journal."""
+        self._say(f"restart{' after a crash' * crash}")
+        if self.is_away:
+            self.is_away = False
+            self.stage.proxy.listen()
+        self.stage.restart(crash=crash)
+
+    # --- what holds -------------------------------------------------------------------------------------------------
+
+    @invariant()
+    def holds(self) -> None:
+        """After each step: I1, I10 at once, and where there is a connection the rest as soon as news has come."""
+        self._hold()
+
+    def _hold(self) -> None:
+        self.result.trials += 1
+        found = oracle.never_twice(self.stage.truth()) + self._monotone()
+        if not found and not self.is_away:
+            found = self.stage.settled() + self._monotone()
+            if not found:
+                found = self._positions()
+        if found:
+            self.result.failures += [f"{found[0]} [T3: {'; '.join(self.steps)}]"]
+        assert not found, found
+
+    def _monotone(self) -> list[str]:
+        """I10: what has ended does not work again, and what has filled is not less, unless it was corrected."""
+        found, corrected = list[str](), self._corrected()
+        for record in self.stage.written().intents:
+            before = self._seen.get(record.order_ref)
+            self._seen[record.order_ref] = record
+            if before is None or record.order_ref in corrected:
+                continue
+            if record.filled < before.filled:
+                found.append(f"I10: {before.filled} of {record.order_ref} were filled, and now {record.filled}")
+            if before.state in _ENDED and record.state not in _ENDED:
+                found.append(f"I10: {record.order_ref} was {before.state}, and is {record.state}")
+        return found
+
+    def _positions(self) -> list[str]:
+        """I7: what the broker shows is what is held."""
+
+        def shown() -> dict[str, int]:
+            held = self.stage.broker.positions()
+            return {each.contract.symbol: int(each.quantity) for each in held if each.quantity}
+
+        def true() -> dict[str, int]:
+            return {symbol: shares for (_, symbol), shares in self.stage.truth().positions.items()}
+
+        if wait_for(lambda: shown() == true(), 5.0):
+            return []
+        return [f"I7: {shown()} is shown, and {true()} held"]
+
+    # ----------------------------------------------------------------------------------------------------------------
+
+    def _say(self, step: str) -> None:
+        self.steps.append(step)
+
+    def _play(self, rules: str) -> None:
+        self._say(rules[2:])
+        self.stage.gateway.play(rules)
+
+    def _working(self, which: int) -> Trade | None:
+        if self.is_away:
+            return None
+        with suppress(BrokerError):
+            working = sorted(self.stage.broker.open_trades(), key=lambda each: each.order_id)
+            return working[which % len(working)] if working else None
+        return None
+
+    def _last(self) -> tuple[float, int] | None:
+        """Price and shares of the last execution."""
+        done = [each for order in self.stage.truth().orders for each in order.executions]
+        if not done:
+            return None
+        last = max(done, key=lambda each: each.time)
+        return float(last.price), max(int(last.shares), 1)
+
+    def _corrected(self) -> set[str]:
+        """The orders of which some execution was."""
+        orders = self.stage.truth().orders
+        return {
+            order.order_ref for order in orders for each in order.executions if execution_family(each.exec_id)[1] > 1
+        }
+
+    def _await(self, *, connected: bool) -> None:
+        assert wait_for(lambda: self.stage.broker.is_connected is connected, 20.0), f"{connected=} after 20 s"
+
+
+def any_order(folder: Path, seed_: int, examples: int = 3) -> Result:
+    """T3: so many lives of an account."""
+    del folder  # each life has one of its own
+    found = Result()
+    machine = type("Orders", (Orders,), {"result": found, "number": seed_})
+    chosen = settings(
+        max_examples=examples, stateful_step_count=_STEPS, deadline=None, database=None,
+        suppress_health_check=list(HealthCheck), phases=[Phase.generate], print_blob=False,
+    )  # fmt: skip
+    try:
+        run_state_machine_as_test(seed(seed_)(machine), settings=chosen)
+    except Exception as error:  # noqa: BLE001  # the finding itself, or that it does not happen again
+        if not found.failures:
+            found.failures.append(f"T3: {type(error).__name__}: {error}")
+    found.failures = [f"{each} [seed {seed_}]" for each in found.failures[:1]]
+    return found
