@@ -83,7 +83,8 @@ def findings(samples: Sequence[Sample]) -> list[str]:
     if len(warm) < 3:
         return ["too few samples to tell"]
     first, last, found = warm[0], warm[-1], list[str]()
-    threads, files = max(each.threads for each in warm[-3:]), max(each.files for each in warm[-3:])
+    # What lasts: a file that is open for the moment of a look is no growth.
+    threads, files = min(each.threads for each in warm[-3:]), min(each.files for each in warm[-3:])
     if threads > max(each.threads for each in warm[:3]):
         found.append(f"I21: threads grew from {first.threads} to {threads}")
     if files > max(each.files for each in warm[:3]):
