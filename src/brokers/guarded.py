@@ -6,6 +6,7 @@ settled. A refusal names rule, limit and value, is journalled and counted, and s
 known blocks symbol and side until the venue's own lists tell; nothing is ever sent twice. Cancels pass always.
 """
 
+import atexit
 import logging
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -168,6 +169,7 @@ class GuardedBroker(Readings):
                     self._guards.end()
                 raise
             self._watch = watch
+            atexit.register(self.disconnect)  # a program that ends without a word leaves its books closed all the same
 
     def synchronise(self) -> None:
         """Ask the venue anew for all that it knows."""
@@ -178,6 +180,7 @@ class GuardedBroker(Readings):
         with self._lock:
             watch, self._watch = self._watch, None
             if watch is not None:
+                atexit.unregister(self.disconnect)
                 watch.end()
             self._inner.disconnect()
             if watch is not None:

@@ -1,7 +1,7 @@
 """A broker asked by several scrapes at once, one that hangs, and prices that stop coming."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -68,7 +68,17 @@ def test_two_scrapes_at_once_share_one_answer() -> None:
     readings = Readings(venue, [MSFT])
     with taking(readings, PATIENCE) as first:
         assert venue.is_asked.wait(PATIENCE)
+        question, joined = readings._questions["positions"], threading.Event()
+        ask = question.ask
+
+        def told_when_asked() -> Callable[[float], object]:
+            answer = ask()
+            joined.set()
+            return answer
+
+        question.ask = told_when_asked  # type: ignore[method-assign]
         with taking(readings, PATIENCE) as second:
+            assert joined.wait(PATIENCE)
             venue.answers.set()
     assert (first[0].positions, second[0].positions) == ((), ())
     assert venue.asked == 1
