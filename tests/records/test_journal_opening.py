@@ -123,7 +123,7 @@ E: /mnt/my\\040drive drvfs rw 0 0
 @pytest.mark.parametrize(
     ("folder", "problem"),
     [
-        ("/root/state", None),
+        ("/srv/state", None),
         ("/mnt/cellar", None),
         ("/mnt/c/inner/state", None),
         ("/mnt/c/Users/me", "Windows drive"),
