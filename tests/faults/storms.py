@@ -12,6 +12,7 @@ from pathlib import Path
 from random import Random
 from typing import Final
 
+from src.brokers.tws.connection import MOST_PATIENCE
 from src.brokers.tws.market_data import FIRST_QUOTE_SECONDS
 from src.domain.errors import BrokerError, NotConnectedError, OrderOutcomeUnknownError, OrderRefusedError
 from src.domain.market import Mode, Source
@@ -206,7 +207,7 @@ def _call(stage: FaultStage, chance: Random, ref: str) -> tuple[str, Callable[[]
         ("fills", broker.fills, 0.1),
         ("values", broker.account_summary, settings.read_timeout + 0.2),
         ("a preview", lambda: broker.preview_order(replace(order, order_ref=PREVIEW)), settings.order_timeout + 0.2),
-        ("synchronise", broker.synchronise, 2 * settings.connect_timeout + 0.2),
+        ("synchronise", broker.synchronise, 2 * MOST_PATIENCE * settings.connect_timeout + 0.2),
         ("health", broker.health, 0.1),
     ]
     return calls[0] if chance.random() < 0.3 else chance.choice(calls)

@@ -14,6 +14,7 @@ from src.brokers.broker import Bars, BrokerHealth
 from src.brokers.egress import Egress
 from src.brokers.tws import library
 from src.brokers.tws.accounts import source_of, summary_from
+from src.brokers.tws.connection import MOST_PATIENCE
 from src.brokers.tws.market_data import FIRST_QUOTE_SECONDS
 from src.brokers.tws.session import Address, Session
 from src.brokers.tws.timing import Timing
@@ -129,12 +130,17 @@ class TwsBroker:
             thread = self._thread = self._thread or LoopThread("tws")
             opening = self._session.connect(name, *self._address, self._client_id)
             try:
-                self._await(thread, opening, 2 * self._settings.connect_timeout, "the connection")
+                self._await(thread, opening, self._longest, "the connection")
             except BaseException:
                 if not self._session.connections:
                     self._thread = None
                     thread.stop()
                 raise
+
+    @property
+    def _longest(self) -> float:
+        """Seconds that the account's whole state may take while it keeps coming."""
+        return 2 * MOST_PATIENCE * self._settings.connect_timeout
 
     @property
     def _address(self) -> Address:
@@ -150,9 +156,7 @@ class TwsBroker:
     def synchronise(self) -> None:
         """Ask TWS for orders, executions and positions anew; NotSynchronisedError when a part is not answered."""
         self._check_connected()
-        self._ask(
-            self._session.looking.synchronise(), 2 * self._settings.connect_timeout, "orders, executions and positions"
-        )
+        self._ask(self._session.looking.synchronise(), self._longest, "orders, executions and positions")
 
     def disconnect(self) -> None:
         """Leave TWS and end every event stream; idempotent, never raises. Working orders stay at TWS."""

@@ -2,7 +2,8 @@
 
 Each step has a name, and a failure says which step it was: `library`, `connect` (TCP), `handshake`, `start` (TWS says
 nothing of accounts: often a dialog waits on its screen), `account`, then the parts of the synchronisation. All the
-parts are asked for at once; one that is not answered is a failure, never an empty account.
+parts are asked for at once; one that is not answered is a failure, never an empty account. While its answers come, one
+after the other, they are waited for: after a day of thousands of executions that takes longer than any fixed time.
 """
 
 import asyncio
@@ -37,6 +38,8 @@ _HINTS: Final = {
     "start": f"look at TWS's screen for a question whether to accept the connection; else {_TRUSTED}",
 }
 _WATCH_SECONDS: Final = 0.02
+#: A question whose answers keep coming is given so many times the patience of one that is met with silence.
+MOST_PATIENCE: Final = 6
 #: The parts that a read-only API does not answer.
 _TRADING_PARTS: Final = ("open orders", "completed orders")
 _READ_ONLY: Final = (
@@ -55,6 +58,7 @@ class Connection:
         self._read_only = asyncio.Event()
         self._phase = "connect"
         self._asking = asyncio.Lock()  # the library keeps one question of a kind at a time
+        self._answered_at = 0.0
         #: The perm ids of all open orders, as they were last listed.
         self.listed: set[int] = set()
 
@@ -83,6 +87,10 @@ class Connection:
         """TWS says something: it has shaken hands."""
         if self._phase in ("connect", "handshake"):
             self._phase = "start"
+
+    def answering(self) -> None:
+        """A part of what was asked for has come; more may follow."""
+        self._answered_at = monotonic()
 
     def closed(self, reason: str) -> None:
         """The socket, so there was one, is closed."""
@@ -169,7 +177,7 @@ class Connection:
 
     async def synchronise(self, account: AccountId) -> None:
         """Ask for all of the account's state; ConnectionFailedError names what was not answered."""
-        deadline = monotonic() + self._settings.connect_timeout
+        patience = self._settings.connect_timeout
         parts: dict[str, Callable[[Any], Awaitable[Any]]] = {
             "positions": lambda ib: ib.reqPositionsAsync(),
             "account": lambda ib: ib.reqAccountUpdatesAsync(account),
@@ -179,30 +187,29 @@ class Connection:
             parts["open orders"] = self._all_open_orders
             parts["completed orders"] = lambda ib: ib.reqCompletedOrdersAsync(False)  # noqa: FBT003
         async with self._asking:
-            await self._ask(parts, deadline)
-            await self._ask({"executions": lambda ib: ib.reqExecutionsAsync()}, deadline)  # after all orders are in
+            await self._ask(parts, patience)
+            await self._ask({"executions": lambda ib: ib.reqExecutionsAsync()}, patience)  # after all orders are in
         if self._failed.done():
             self._failed.result()
 
-    async def look(self, timeout: float) -> None:  # noqa: ASYNC109
+    async def look(self, patience: float) -> None:
         """Ask for orders and executions once more."""
-        async with self._asking:
-            await self._look(monotonic() + timeout)
-
-    async def _look(self, deadline: float) -> None:
         parts: dict[str, Callable[[Any], Awaitable[Any]]] = {
             "open orders": self._all_open_orders,
             "completed orders": lambda ib: ib.reqCompletedOrdersAsync(False),  # noqa: FBT003
         }
-        await self._ask(parts, deadline)
-        await self._ask({"executions": lambda ib: ib.reqExecutionsAsync()}, deadline)
+        async with self._asking:
+            await self._ask(parts, patience)
+            await self._ask({"executions": lambda ib: ib.reqExecutionsAsync()}, patience)
 
-    async def list_positions(self, timeout: float) -> None:  # noqa: ASYNC109
+    async def list_positions(self, patience: float) -> None:
         """Ask for all positions once more."""
         async with self._asking:
-            await self._ask({"positions": lambda ib: ib.reqPositionsAsync()}, monotonic() + timeout)
+            await self._ask({"positions": lambda ib: ib.reqPositionsAsync()}, patience)
 
-    async def _ask(self, parts: dict[str, Callable[[Any], Awaitable[Any]]], deadline: float) -> None:
+    async def _ask(self, parts: dict[str, Callable[[Any], Awaitable[Any]]], patience: float) -> None:
+        """Ask for parts together; ConnectionFailedError once nothing has come for `patience` seconds, or all in all."""
+        began = monotonic()
         tasks = {name: asyncio.ensure_future(self.wire.answer(ask)) for name, ask in parts.items()}
         read_only = asyncio.ensure_future(self._read_only.wait())
         try:
@@ -212,10 +219,14 @@ class Connection:
                     missing = [name for name in missing if name not in _TRADING_PARTS]
                 if not missing or self._failed.done():
                     break
-                left = deadline - monotonic()
+                now = monotonic()
+                left = min(max(began, self._answered_at) + patience, began + MOST_PATIENCE * patience) - now
                 if left <= 0:
+                    what = "has not answered" if self._answered_at < began else "has not come to an end with"
                     raise ConnectionFailedError(
-                        missing[0], f"TWS has not answered the question for {' and '.join(missing)}; restart it"
+                        missing[0],
+                        f"TWS {what} the question for {' and '.join(missing)} within {now - began:.1f} s; restart it, "
+                        "or set a longer IBKR_CONNECT_TIMEOUT",
                     )
                 waiting = {tasks[name] for name in missing} | {self._failed}
                 if not self.is_read_only:

@@ -33,9 +33,11 @@ class Hearing:
 
     def on_open_order(self, found: convert.OpenOrder) -> None:
         """See `Inbox`, here and below."""
+        self.connection.answering()
         self._session.book.opened(found)
 
     def on_completed_order(self, found: convert.OpenOrder) -> None:  # noqa: D102
+        self.connection.answering()
         self._session.book.completed(found)
 
     def on_order_status(self, report: convert.StatusReport) -> None:  # noqa: D102
@@ -43,6 +45,8 @@ class Hearing:
 
     def on_execution(self, executed: convert.Executed, request: int) -> None:  # noqa: D102
         live, execution = request < 0, executed.execution
+        if not live:
+            self.connection.answering()
         moved = self._session.book.executed(executed, live=live or self._session.connections > 0)
         if moved is None:
             return
@@ -66,9 +70,11 @@ class Hearing:
         self._session.orders.previewed(order_id, preview)
 
     def on_position(self, account: AccountId, contract: Contract, quantity: Decimal, cost: Decimal) -> None:  # noqa: D102
+        self.connection.answering()
         self._session.account.position(account, contract, quantity, cost)
 
     def on_portfolio(self, row: convert.PortfolioRow) -> None:  # noqa: D102
+        self.connection.answering()
         self._session.account.portfolio(row)
 
     def on_account_value(self, account: AccountId, tag: str, value: str, currency: str) -> None:  # noqa: D102

@@ -2,6 +2,7 @@
 # A Decimal equals an int, and an empty tuple every other.
 """Connecting: each way to fail has its own words, within its deadline; and what is refused stays unsent."""
 
+import asyncio
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -26,6 +27,7 @@ from src.domain.events import ConnectionChanged
 from src.domain.market import Contract, Mode
 from src.domain.orders import Action, Order
 from src.gateways.tws_codec import (
+    ExecutionDataEnd,
     PlaceOrder,
     ReqAccountUpdates,
     ReqAllOpenOrders,
@@ -168,6 +170,47 @@ def test_what_is_not_answered_is_named(tws: ScriptedTws, kind: type, phase: str)
     """Never an empty account: an unanswered question for positions is not "flat"."""
     tws.on(kind, None)
     assert fails(tws.broker(), 1.0).phase == phase
+
+
+def drips(count: int, pause: float) -> Callable[[Client, ReqExecutions], None]:
+    """Answers with so many executions, one after each pause."""
+
+    def answer(client: Client, message: ReqExecutions) -> None:
+        def say(number: int) -> None:
+            if number == count:
+                client.send(ExecutionDataEnd(message.req_id))
+                return
+            client.execution(900 + number, f"{number:04}.01.01", 1, "120.5", message.req_id)
+            asyncio.get_running_loop().call_later(pause, say, number + 1)
+
+        say(0)
+
+    return answer
+
+
+def test_a_day_of_many_executions_takes_longer_than_silence_may(tws: ScriptedTws) -> None:
+    """They are waited for as long as they come."""
+    tws.on(ReqExecutions, drips(8, 0.25))
+    broker = tws.broker(connect_timeout=1.0)
+    broker.connect()
+    assert len(broker.fills()) == 8
+    broker.synchronise()
+    broker.disconnect()
+
+
+def test_executions_that_never_end_are_named(tws: ScriptedTws) -> None:
+    tws.on(ReqExecutions, drips(10_000, 0.05))
+    error = fails(tws.broker(connect_timeout=0.3), 6 * 0.3)
+    assert error.phase == "executions"
+    assert "has not come to an end with the question for executions" in error.cause
+
+
+def test_executions_that_stop_coming_are_named(tws: ScriptedTws) -> None:
+    def answer(client: Client, message: ReqExecutions) -> None:
+        client.execution(900, "0001.01.01", 1, "120.5", message.req_id)
+
+    tws.on(ReqExecutions, answer)
+    assert fails(tws.broker(), 1.0).phase == "executions"
 
 
 def test_a_connection_that_ends_while_synchronising(tws: ScriptedTws) -> None:
