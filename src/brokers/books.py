@@ -18,6 +18,7 @@ from src.domain.journal_facts import (
     Acknowledged,
     Adjusted,
     Amended,
+    CancelNoted,
     Charged,
     ConnectionNoted,
     Executed,
@@ -76,10 +77,8 @@ class Books:
 
     def amend(self, order: Order) -> None:
         """Write down what an order is asked to be from now on; durable on return. JournalUnavailableError."""
-        if self.journal is not None and self.outcomes.of(order.order_ref) is not None:
-            fact = self._amended(order)
-            self.journal.commit(fact)
-            self._take([fact])
+        if self.outcomes.of(order.order_ref) is not None:
+            self.commit(self._amended(order))
 
     def amended(self, order: Order) -> None:
         """Note what an order is after all."""
@@ -101,6 +100,12 @@ class Books:
         if self.journal is not None:
             self.journal.record(*facts)
             self._take(facts)
+
+    def commit(self, fact: JournalFact) -> None:
+        """Write a fact down; durable on return. JournalUnavailableError, and then it is not written."""
+        if self.journal is not None:
+            self.journal.commit(fact)
+            self._take([fact])
 
     def state(self, order_ref: str, state: IntentState, reason: str = "") -> None:
         """Note the state of an intent."""
@@ -274,6 +279,8 @@ def _only(outcomes: Outcomes, refs: set[str], executions: Iterable[Executed]) ->
         if record.order_ref in refs:
             if record.order_id is not None:
                 found.take(Acknowledged(record.order_ref, record.updated, record.order_id, record.perm_id))
+            if record.cancel is not None:
+                found.take(CancelNoted(record.order_ref, record.updated, record.cancel))
             if record.state is IntentState.UNKNOWN:
                 found.take(StateChanged(record.order_ref, record.updated, record.state, record.reason))
     for each in executions:

@@ -18,6 +18,7 @@ from typing import Final
 from src.brokers.admission import Admission
 from src.brokers.books import Books
 from src.brokers.broker import Broker, BrokerHealth
+from src.brokers.cancels import Cancels
 from src.brokers.egress import Egress
 from src.brokers.headroom import Headroom
 from src.brokers.kill import Latches
@@ -85,6 +86,7 @@ class GuardedBroker(Readings):
             watched=not guards.in_process,
             summary=self._account_values,
         )
+        self._cancels = Cancels(inner, self._admission)
         self._watch: Watch | None = None
         self._lock, self._looking = new_lock(), new_lock()
         self._number = 0
@@ -158,7 +160,9 @@ class GuardedBroker(Readings):
             try:
                 books, self._admission.closed = self._guards.begin()
                 self._admission.books = books
-                watch = Watch(self._inner, self._admission, self._guards.latches, self, self._guards.told)
+                watch = Watch(
+                    self._inner, self._admission, self._guards.latches, self, self._guards.told, self._cancels
+                )
                 watch.begin(books, in_process=self._guards.in_process)
             except BaseException as error:
                 if watch is not None:
@@ -269,9 +273,9 @@ class GuardedBroker(Readings):
         return result
 
     def cancel_order(self, order_id: OrderId) -> Trade:
-        """Cancel a working order. It takes risk away: no guard stands before it."""
+        """Cancel a working order. It takes risk away: no guard stands before it. CancelKeptError: see `Cancels`."""
         self._look()
-        return self._inner.cancel_order(order_id)
+        return self._inner.cancel_order(order_id) if self._watch is None else self._cancels.ask(order_id)
 
     def _own(self, order: Order) -> Order:
         """The order as it leaves: contract qualified, account and a reference of its own set."""

@@ -16,6 +16,7 @@ from src.brokers.broker import Broker
 from src.brokers.contracts import Contracts
 from src.domain.errors import (
     BrokerError,
+    CancelKeptError,
     ConnectionLostError,
     InvalidOrderError,
     OrderOutcomeUnknownError,
@@ -147,7 +148,10 @@ class OrderDesk:
         """Cancel every working order of ours; an answer for each, with the status it then has."""
         trades = [trade for trade in self._broker.open_trades() if trade.origin is Origin.OURS]
         for trade in trades:
-            self.cancel(trade.order_id)
+            try:
+                self.cancel(trade.order_id)
+            except CancelKeptError as error:
+                _log.warning("%s", error)
         return [self.answer(trade.order_id) for trade in trades]
 
     def answer(self, order_id: OrderId) -> OrderAnswer:

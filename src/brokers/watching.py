@@ -12,6 +12,7 @@ from typing import Final, Protocol
 from src.brokers.admission import Admission, Unsettled
 from src.brokers.books import Books
 from src.brokers.broker import Broker
+from src.brokers.cancels import Cancels
 from src.brokers.kill import Kill, Latches
 from src.brokers.reconciling import is_listed, outcome_of, reconcile
 from src.domain.account import AccountSummary
@@ -51,10 +52,17 @@ class Hands(Protocol):
 class Watch:
     """Watches `broker` from `begin` to `end`. `told` hears how far it has come with a kill: thrown, still working."""
 
-    def __init__(
-        self, broker: Broker, admission: Admission, latches: Latches, hands: Hands, told: Callable[[bool, int], None]
+    def __init__(  # all that a session is watched with
+        self,
+        broker: Broker,
+        admission: Admission,
+        latches: Latches,
+        hands: Hands,
+        told: Callable[[bool, int], None],
+        cancels: Cancels,
     ) -> None:
         self._broker, self._admission, self._latches, self._hands, self._told = broker, admission, latches, hands, told
+        self._cancels = cancels
         self._books = admission.books
         self.summary: AccountSummary | None = None
         self._stream: EventStream | None = None
@@ -79,6 +87,7 @@ class Watch:
             now = books.outcomes.of(record.order_ref)
             if now is not None and now.state is not record.state:
                 _log.warning("order %s, left %s, is %s", record.order_ref, record.state, now.state)
+        self._cancels.take_over(left)
         if books.journal is None or self._broker.mode is Mode.SIMULATED:
             books.positions = self._positions()
         else:
@@ -145,6 +154,7 @@ class Watch:
             if self._admission.unsettled:
                 self._settle()
             return
+        self._cancels.send_kept()
         self._look_at_account()
         if self._admission.unsettled and now >= self._settle_at:
             self._settle_at = now + SETTLE_SECONDS

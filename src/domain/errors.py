@@ -37,6 +37,12 @@ class NotConnectedError(BrokerError):
     retryable = True
 
 
+class CancelKeptError(NotConnectedError):
+    """A cancel could not be sent now: it is kept, and sent once the venue is there again. It need not be repeated."""
+
+    retryable = False
+
+
 class ConnectionFailedError(BrokerError):
     """No connection came about; `phase` names the step that failed."""
 

@@ -40,6 +40,15 @@ class IntentState(StrEnum):
         return self in SETTLED
 
 
+class CancelStep(StrEnum):
+    """How far a cancel of an order has come; what it brought about is the order's own state."""
+
+    ASKED = "ASKED"  # asked for, and handed to the venue
+    KEPT = "KEPT"  # it could not leave: it will, once the venue is there again
+    SENT = "SENT"  # one that was kept has left
+    DROPPED = "DROPPED"  # one that was kept is not needed, or not possible
+
+
 _S = IntentState
 SETTLED: Final = frozenset({_S.FILLED, _S.CANCELLED, _S.REJECTED, _S.NOT_SENT, _S.REFUSED})
 _ENDS: Final = frozenset({_S.FILLED, _S.CANCELLED, _S.REJECTED, _S.UNKNOWN})
@@ -135,7 +144,7 @@ class IntentRecord:
     """An intent and what became of it. `quantity` is the total now asked for; `updated` is the time of the last news.
 
     `order_id` is None until one was reserved, `perm_id` 0 until the venue gave one; `reason` is why it
-    is in its state, where somebody said so.
+    is in its state, where somebody said so. `cancel` is the last step of a cancel that was asked for.
     """
 
     intent: Intent
@@ -146,6 +155,7 @@ class IntentRecord:
     order_id: OrderId | None = None
     perm_id: int = 0
     reason: str = ""
+    cancel: CancelStep | None = None
 
     @staticmethod
     def begin(intent: Intent) -> "IntentRecord":

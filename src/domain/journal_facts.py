@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from src.domain.facts import fact
-from src.domain.intents import Intent, IntentState
+from src.domain.intents import CancelStep, Intent, IntentState
 from src.domain.market import Mode
 from src.domain.orders import Action, CommissionReport, Execution, OrderId
 
@@ -51,6 +51,16 @@ class Amended:
     quantity: Decimal
     limit_price: Decimal | None = None
     stop_price: Decimal | None = None
+
+
+@fact
+class CancelNoted:
+    """A step of a cancel: asked for, kept while the venue is away, sent after that, or dropped."""
+
+    order_ref: str
+    time: int
+    step: CancelStep
+    reason: str = ""
 
 
 @fact
@@ -212,6 +222,7 @@ JournalFact = (
     | Acknowledged
     | StateChanged
     | Amended
+    | CancelNoted
     | Executed
     | Charged
     | Adjusted

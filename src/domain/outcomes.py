@@ -5,7 +5,18 @@ from dataclasses import replace
 from decimal import Decimal
 
 from src.domain.intents import Intent, IntentRecord, IntentState
-from src.domain.journal_facts import Acknowledged, Amended, Executed, JournalFact, Refused, Sending, StateChanged
+from src.domain.journal_facts import (
+    Acknowledged,
+    Amended,
+    CancelNoted,
+    Executed,
+    JournalFact,
+    Refused,
+    Sending,
+    StateChanged,
+)
+
+_OfAnOrder = Sending | Acknowledged | StateChanged | Amended | CancelNoted | Refused
 
 
 def execution_family(exec_id: str) -> tuple[str, int]:
@@ -52,7 +63,7 @@ class Outcomes:
             self._records.setdefault(news.order_ref, IntentRecord.begin(news))
         elif isinstance(news, Executed):
             self._execute(news)
-        elif isinstance(news, Sending | Acknowledged | StateChanged | Amended | Refused):
+        elif isinstance(news, _OfAnOrder):
             record = self._records.get(news.order_ref)
             if record is not None:
                 self._records[news.order_ref] = _told(record, news)
@@ -72,7 +83,7 @@ class Outcomes:
             self._records[execution.order_ref] = record.executed(filled, execution.time)
 
 
-def _told(record: IntentRecord, news: Sending | Acknowledged | StateChanged | Amended | Refused) -> IntentRecord:
+def _told(record: IntentRecord, news: _OfAnOrder) -> IntentRecord:
     match news:
         case Sending():
             return replace(record, order_id=news.order_id).told(IntentState.SENDING, news.time)
@@ -81,6 +92,8 @@ def _told(record: IntentRecord, news: Sending | Acknowledged | StateChanged | Am
             return named.told(IntentState.PARTIAL if record.filled > 0 else IntentState.ACKED, news.time)
         case StateChanged():
             return record.told(news.state, news.time, news.reason)
+        case CancelNoted():
+            return replace(record, cancel=news.step, updated=news.time)
         case Amended():
             return replace(record, quantity=news.quantity, updated=news.time)
         case Refused():

@@ -15,6 +15,7 @@ from src.domain.intents import Intent, IntentRecord
 from src.domain.journal_facts import (
     Acknowledged,
     Amended,
+    CancelNoted,
     Executed,
     JournalFact,
     Refused,
@@ -30,7 +31,7 @@ from src.domain.orders import OrderId
 from src.domain.outcomes import Outcomes
 from src.records.journal_schema import APPLICATION_ID, TABLES, VERSION, check
 
-_OF_INTENTS: Final = (Intent, Sending, Acknowledged, StateChanged, Amended, Executed, Refused)
+_OF_INTENTS: Final = (Intent, Sending, Acknowledged, StateChanged, Amended, CancelNoted, Executed, Refused)
 PATIENCE: Final = 2.0
 _ANEW: Final = "to begin a new journal, move it away with the files that begin with its name"
 
@@ -47,6 +48,8 @@ class JournalReader:
             )
             try:
                 self.mode, self.account_hash = identify(self._connection, path)
+                tables = self._connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")
+                self._names = frozenset(name for (name,) in tables)  # an older version has fewer
             except BaseException:
                 self._connection.close()
                 raise
@@ -98,7 +101,7 @@ class JournalReader:
         with told_of(self.path):
             if (verdict := self._connection.execute("PRAGMA quick_check(1)").fetchone()[0]) != "ok":
                 raise sqlite3.DatabaseError(verdict)
-            for table in TABLES.values():
+            for table in (each for each in TABLES.values() if each.name in self._names):
                 for row in self._connection.execute(f"SELECT * FROM {table.name}"):  # noqa: S608  # a name of our own
                     check(row, table.name)
 
@@ -125,6 +128,8 @@ class JournalReader:
 
     def _rows(self, kind: type, session: str | None) -> Iterator[tuple[int, JournalFact]]:
         table = TABLES[kind]
+        if table.name not in self._names:
+            return
         only = "" if session is None else " WHERE session = ?"
         rows = self._connection.execute(
             f"SELECT * FROM {table.name}{only} ORDER BY seq",  # noqa: S608  # a name of our own
@@ -135,12 +140,12 @@ class JournalReader:
 
 
 def identify(connection: sqlite3.Connection, path: Path) -> tuple[Mode, str]:
-    """The mode and the account's hash of the journal in `path`; JournalError when it is none, or a newer one."""
+    """The mode and the account's hash of the journal in `path`; JournalError when it is none, or a newer one's."""
     application = connection.execute("PRAGMA application_id").fetchone()[0]
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     if application != APPLICATION_ID:
         raise JournalError(f"{path} is not a journal: {_ANEW}")
-    if version != VERSION:
+    if not 1 <= version <= VERSION:
         raise JournalError(
             f"the journal {path} has version {version}, and this program reads {VERSION}: use the newer program, or "
             f"{_ANEW}"

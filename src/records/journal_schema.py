@@ -2,7 +2,7 @@
 
 Money and quantities are text, exact to the last digit. Every row has its place (`seq`) among all rows of the journal,
 the session that wrote it, and a checksum (`mark`), since SQLite has none of its own: a bit that flips is found. A
-change to a fact is a change to the file: raise `VERSION` with it.
+change to a fact is a change to the file: raise `VERSION` with it, and teach `upgrade` how an older file becomes one.
 """
 
 import sqlite3
@@ -19,6 +19,7 @@ from src.domain.journal_facts import (
     Acknowledged,
     Adjusted,
     Amended,
+    CancelNoted,
     Charged,
     ConnectionNoted,
     EquityMarked,
@@ -33,7 +34,8 @@ from src.domain.journal_facts import (
 )
 from src.domain.market import Mode
 
-VERSION: Final = 1
+VERSION: Final = 2
+_WITH_CANCELS: Final = 2
 #: "Undy" in ASCII: a file with another number is not a journal.
 APPLICATION_ID: Final = 0x556E6479
 
@@ -45,6 +47,7 @@ _NAMES: Final[dict[type, str]] = {
     Acknowledged: "acknowledgements",
     StateChanged: "state_changes",
     Amended: "amendments",
+    CancelNoted: "cancels",
     Executed: "executions",
     Charged: "commissions",
     Adjusted: "adjustments",
@@ -186,13 +189,26 @@ def statements(mode: Mode) -> Iterator[str]:
     scope = "exec_id, order_ref" if mode is Mode.SIMULATED else "exec_id"
     yield f"CREATE UNIQUE INDEX execution_once ON executions ({scope})"
     for name in ("journal", *_NAMES.values()):
-        for deed in ("UPDATE", "DELETE"):
-            yield (
-                f"CREATE TRIGGER {name}_no_{deed.lower()} BEFORE {deed} ON {name} "
-                "BEGIN SELECT RAISE(ABORT, 'the journal is append-only'); END"
-            )
+        yield from _kept_as_written(name)
     yield f"PRAGMA user_version = {VERSION}"
     yield f"PRAGMA application_id = {APPLICATION_ID}"
+
+
+def upgrade(version: int) -> Iterator[str]:
+    """The statements that make a journal of an earlier `version` one of this."""
+    if version < _WITH_CANCELS:
+        yield TABLES[CancelNoted].definition
+        yield from _kept_as_written(TABLES[CancelNoted].name)
+    yield f"PRAGMA user_version = {VERSION}"
+
+
+def _kept_as_written(name: str) -> Iterator[str]:
+    """A table's rows are never changed, and never removed."""
+    for deed in ("UPDATE", "DELETE"):
+        yield (
+            f"CREATE TRIGGER {name}_no_{deed.lower()} BEFORE {deed} ON {name} "
+            "BEGIN SELECT RAISE(ABORT, 'the journal is append-only'); END"
+        )
 
 
 def last_place(connection: sqlite3.Connection) -> int:

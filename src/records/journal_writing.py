@@ -14,7 +14,7 @@ from src.domain.market import Mode
 from src.domain.orders import AccountId
 from src.records.journal_file import account_hash, claim_file, identity
 from src.records.journal_reading import PATIENCE, JournalReader, identify, told_of
-from src.records.journal_schema import TABLES, Table, last_place, mark_of, statements
+from src.records.journal_schema import TABLES, VERSION, Table, last_place, mark_of, statements, upgrade
 
 _log = logging.getLogger(__name__)
 #: Rows in one statement. Each statement lets go of Python's lock, which costs more than the row when many wait for it.
@@ -130,10 +130,15 @@ class JournalWriter:
             raise JournalError(
                 f"the journal {self.path} is another account's, or another mode's: give it its name back"
             )
-        self._seq = last_place(connection)
         with JournalReader(self.path) as reader:  # before anything is written: a damaged file is left as it is
             reader.verify()
             self.sessions = reader.sessions()
+        if (version := connection.execute("PRAGMA user_version").fetchone()[0]) < VERSION:
+            connection.execute("BEGIN IMMEDIATE")
+            for statement in upgrade(version):
+                connection.execute(statement)
+            connection.execute("COMMIT")
+        self._seq = last_place(connection)
         if mode is not Mode.SIMULATED:
             self._lengthen_log()
 

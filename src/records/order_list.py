@@ -111,8 +111,13 @@ def _row(record: IntentRecord) -> tuple[str, ...]:
         f"{_number(record.quantity):,}",
         record.state,
         f"{_number(record.filled):,}",
-        record.reason,
+        record.reason or _cancel_shown(record),
     )
+
+
+def _cancel_shown(record: IntentRecord) -> str:
+    """What is on its way to an order that works still."""
+    return "" if record.cancel is None or record.state.is_settled else f"its cancel is {record.cancel.lower()}"
 
 
 def _number(quantity: Decimal) -> int | float:

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from src.domain.errors import ConfigurationError
-from src.domain.intents import Intent, IntentState
+from src.domain.intents import CancelStep, Intent, IntentState
 from src.domain.journal_facts import (
     Adjusted,
+    CancelNoted,
     Charged,
     ConnectionNoted,
     Executed,
@@ -162,6 +163,9 @@ def _remarks(facts: Sequence[JournalFact]) -> tuple[Remark, ...]:
             rows.append(Remark(each.time, "connection", f"{state}{f': {each.reason}' if each.reason else ''}"))
         elif isinstance(each, KillNoted):
             rows.append(Remark(each.time, "kill switch", f"{'thrown' if each.engaged else 'released'}: {each.reason}"))
+        elif isinstance(each, CancelNoted) and each.step is not CancelStep.ASKED:
+            why = f": {each.reason}" if each.reason else ""
+            rows.append(Remark(each.time, "cancel", f"of {each.order_ref}, {each.step.lower()}{why}"))
         elif isinstance(each, Adjusted):
             rows.append(Remark(each.time, "adjustment", f"{each.symbol} moved by {each.shares:f}: {each.reason}"))
     return tuple(rows)

@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 
 from src.domain.errors import JournalInUseError, JournalUnavailableError
-from src.domain.intents import IntentRecord, IntentState
+from src.domain.intents import CancelStep, IntentRecord, IntentState
 from src.domain.journal_facts import (
     Acknowledged,
     Adjusted,
     Amended,
+    CancelNoted,
     Charged,
     ConnectionNoted,
     EquityMarked,
@@ -42,6 +43,7 @@ EVERY_KIND: tuple[JournalFact, ...] = (
     Sending(REF, 2, OrderId(7)),
     Acknowledged(REF, 3, OrderId(7), 1234),
     Amended(REF, 4, Decimal(20), Decimal("99.5"), None),
+    CancelNoted(REF, 4, CancelStep.KEPT, "1100"),
     executed("00.01.01", 4),
     Charged("00.01.01", 6, Decimal("1.0035"), None, "USD"),
     StateChanged(REF, 7, IntentState.CANCELLED, "202: cancelled"),

@@ -4,11 +4,14 @@ import random
 import sqlite3
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 import pytest
 
 from src.domain.errors import ConfigurationError, JournalError
+from src.domain.intents import CancelStep
+from src.domain.journal_facts import CancelNoted
 from src.domain.market import Mode
 from src.records.journal import Journal
 from src.records.journal_file import drive_problem, journal_name
@@ -36,7 +39,7 @@ def closed_journal(open_journal: OpenJournal) -> Path:
         (lambda content: b"x" * len(content), "damaged"),
         (lambda content: content[:5000], "damaged"),
         (lambda content: content.replace(b"MSFT", b"NVDA"), "is not what was written"),
-        (lambda content: content[:60] + b"\0\0\0\x63" + content[64:], "has version 99, and this program reads 1"),
+        (lambda content: content[:60] + b"\0\0\0\x63" + content[64:], "has version 99, and this program reads 2"),
         (lambda content: content[:68] + b"\0\0\0\0" + content[72:], "is not a journal"),
     ],
     ids=["rubbish", "cut", "changed", "newer", "other"],
@@ -141,3 +144,28 @@ def test_drives_where_locks_do_not_hold(folder: str, problem: str | None) -> Non
         assert found is not None
         assert problem in found
         assert "IBKR_STATE_DIR" in found
+
+
+def test_a_journal_of_an_earlier_version_is_read_and_goes_on(open_journal: OpenJournal) -> None:
+    """Nothing that it has is written anew; what it lacks is added."""
+    journal = open_journal()
+    journal.intend([intent(1)])
+    journal.close("done")
+    with sqlite3.connect(journal.path) as first_version:
+        first_version.execute("DROP TABLE cancels")  # its triggers with it
+        first_version.execute("PRAGMA user_version = 1")
+    first_version.close()
+    with JournalReader(journal.path) as reader:
+        reader.verify()
+        before = reader.intents()
+    noted = CancelNoted(intent(1).order_ref, 5, CancelStep.KEPT, "away")
+    again = open_journal(SESSIONS[1])
+    again.record(noted)
+    again.close("done")
+    with JournalReader(journal.path) as reader:
+        assert reader.facts(CancelNoted) == (noted,)
+        [record] = reader.intents()
+    assert (*before, record.cancel) == (replace(record, cancel=None, updated=before[0].updated), CancelStep.KEPT)
+    with sqlite3.connect(journal.path) as beside, pytest.raises(sqlite3.IntegrityError, match="append-only"):
+        beside.execute("DELETE FROM cancels")
+    beside.close()

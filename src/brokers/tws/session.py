@@ -243,7 +243,8 @@ class Session:
     def check_can_trade(self, *, cancel: bool = False) -> None:
         """Raise NotConnectedError or OrderRefusedError when no order can be sent now."""
         if self._wire is None or not self.is_synchronised:
-            raise NotConnectedError(f"nothing was sent: {self.no_connection}")
+            why = "what has happened meanwhile is being looked up" if self.is_up else self.no_connection
+            raise NotConnectedError(f"nothing was sent: {why}")
         if not self.link.is_up:
             raise NotConnectedError(f"nothing was sent: {_NO_LINK}")
         if self._wire.waiting > _MOST_WAITING:
