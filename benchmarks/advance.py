@@ -21,9 +21,10 @@ from src.domain.market import Bar, Contract  # noqa: E402
 from src.domain.orders import AccountId, Action, Order, OrderType  # noqa: E402
 from src.exchange.book import Book  # noqa: E402
 from src.exchange.commission import NoFees  # noqa: E402
-from src.exchange.exchange import Exchange, Listed  # noqa: E402
+from src.exchange.exchange import Exchange  # noqa: E402
 from src.exchange.fill_models import IDEAL  # noqa: E402
 from src.exchange.sessions import Sessions  # noqa: E402
+from src.exchange.terms import Listed  # noqa: E402
 
 GOAL = 150.0
 LIMIT = 10.0

@@ -10,9 +10,10 @@ from random import Random
 from src.domain.market import Bar, Contract, Quote, Source
 from src.domain.orders import AccountId, Action, Bracket, Order, OrderChange, OrderType, TimeInForce
 from src.exchange.commission import fee_schedule
-from src.exchange.exchange import Exchange, Listed
+from src.exchange.exchange import Exchange
 from src.exchange.fill_models import IDEAL, Liquidity, realistic
 from src.exchange.sessions import Sessions
+from src.exchange.terms import Listed
 
 ACCOUNT = AccountId("SIM1")
 MINUTE = 60_000_000_000
@@ -38,7 +39,7 @@ def drawn(random: Random, contract: Contract, price: int) -> Order:
 def session(seed: int) -> None:
     """Print what happens in two hundred minutes."""
     random = Random(seed)  # noqa: S311  # the same each time, not secret
-    markets = realistic({contract.con_id: Liquidity(50 * contract.con_id, 100) for contract in CONTRACTS})
+    markets = realistic({contract.con_id: Liquidity(5_000 * contract.con_id, 100) for contract in CONTRACTS})
     preset = random.choice((IDEAL, markets))
     listed = [Listed(contract, Decimal("0.01")) for contract in CONTRACTS]
     exchange = Exchange(listed, preset, Sessions.always(), fee_schedule("fixed"))

@@ -62,7 +62,7 @@ class SimulatedBroker:
         self._keeper = keeper
         self._not_kept: str | None = None  # why the account cannot be kept at present
         self._details = {item.contract.con_id: item for item in details}
-        self._by_symbol = {item.contract.symbol: item for item in details}
+        self._by_symbol = {item.contract.local_symbol: item for item in details}
         self._connected = False
 
     @property
@@ -149,8 +149,11 @@ class SimulatedBroker:
 
     def contract_details(self, contract: Contract) -> ContractDetails:
         """Name, tick and zone of a listed contract."""
-        found = self._details.get(contract.con_id) or self._by_symbol.get(contract.symbol.upper())
-        if found is None or contract.sec_type != found.contract.sec_type or contract.currency != "USD":
+        found = self._details.get(contract.con_id) or self._by_symbol.get(contract.local_symbol.upper())
+        if found is None or (contract.sec_type, contract.currency) != (
+            found.contract.sec_type,
+            found.contract.currency,
+        ):
             listed = ", ".join(sorted(self._by_symbol))
             raise UnknownContractError(
                 f"no {contract.sec_type} {contract.symbol!r} in {contract.currency} on the simulated exchange; "

@@ -47,7 +47,10 @@ class BarSize(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Contract:
-    """What an order names. `con_id` is 0 until a broker has qualified the contract."""
+    """What an order names. `con_id` is 0 until a broker has qualified the contract.
+
+    A currency pair is a CASH contract of its first currency, in its second: EUR.USD is EUR in USD.
+    """
 
     symbol: str
     sec_type: str = "STK"
@@ -55,6 +58,11 @@ class Contract:
     currency: str = "USD"
     primary_exchange: str = ""
     con_id: int = 0
+
+    @property
+    def local_symbol(self) -> str:
+        """IB's own name of it, which tells pairs of one currency apart: EUR.USD; of a stock its symbol."""
+        return f"{self.symbol}.{self.currency}" if self.sec_type == "CASH" else self.symbol
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,8 +17,8 @@ from src.domain.market import Contract
 OrderId = NewType("OrderId", int)
 AccountId = NewType("AccountId", str)
 
-#: Prices have at most four decimals: real prints lie between ticks, but never finer (decision D1).
-PRICE_DECIMALS: Final = 4
+#: Prices have at most six decimals: real prints lie between ticks, but never finer (decision D1).
+PRICE_DECIMALS: Final = 6
 _MAX_REF: Final = 40
 _MAX_AMOUNT: Final = Decimal(10) ** 12
 

@@ -35,6 +35,8 @@ NO_CONTRACT: Final = 200
 CANCELLED: Final = 202
 HELD: Final = 399
 HELD_TEXT: Final = "Order Message:\nWarning: Your order will not be placed at the exchange until the next open."
+#: A warning of an order that goes its way; the code is that of `HELD`.
+ORDER_MESSAGE: Final = 399
 UNKNOWN_ORDER: Final = 135
 CANCEL_UNKNOWN: Final = 10147
 CANCEL_TOO_LATE: Final = 10148
@@ -86,6 +88,11 @@ def not_shortable(symbol: str) -> Rejection:
     return Rejection(REJECTED, f"{_PREFIX}The contract is not available for short sale: {symbol}")
 
 
+def in_dollars_only(name: str) -> Rejection:
+    """201: the account's money is dollars, and a pair quoted in another currency would leave it with a debt in that."""
+    return Rejection(REJECTED, f"{_PREFIX}Only pairs quoted in USD trade here: {name} has prices alone")
+
+
 def orphan(parent_id: int) -> Rejection:
     """201: the order that an exit belongs to is not there any more."""
     return Rejection(REJECTED, f"{_PREFIX}The parent order {parent_id} is not working")
@@ -94,6 +101,14 @@ def orphan(parent_id: int) -> Rejection:
 def no_exit(parent_id: int) -> Rejection:
     """201: a child that would not close what its parent opens, which is the only kind that is simulated."""
     return Rejection(REJECTED, f"{_PREFIX}The order does not close what its parent order {parent_id} opens")
+
+
+def odd_lot(what: str, currency: str, lot: int) -> str:
+    """The text of 399 for a pair's order below the exchange's smallest."""
+    return (
+        f"Order Message:\n{what} Forex\nWarning: Your order size is below the {currency} {lot} IdealPro minimum "
+        "and will be routed as an odd lot order."
+    )
 
 
 def too_many_active(limit: int) -> Rejection:

@@ -11,25 +11,25 @@ from typing import Final
 
 from src.domain.rejections import Rejection, insufficient_funds, not_shortable, off_tick, price_too_far, too_large
 from src.exchange.ledger import Account
-from src.exchange.margin import MINIMUM_EQUITY, requirement, worst_requirement
+from src.exchange.margin import MINIMUM_EQUITY, WHOLE, Rates, rates_of
+from src.exchange.terms import Terms
 from src.exchange.units import dollars
 from src.exchange.valuation import Mark, mark_of, value
 from src.exchange.working import Working
 
-#: More shares than this are refused in one order.
-MAX_ORDER_SIZE: Final = 1_000_000
 #: Orders that may work at once for one contract, side and account: IB's limit.
 MOST_ACTIVE: Final = 20
 #: A limit or stop this far through the market is taken for a slip of the finger.
 MAX_THROUGH_PERCENT: Final = 50
 
 
-def rejection(order: Working, tick: int, price: int | None, *, covered: bool) -> Rejection | None:
+def rejection(order: Working, terms: Terms, price: int | None, *, covered: bool) -> Rejection | None:
     """Why the order alone cannot be taken; None when it can. `price` is the mark, `covered` that it may be sold."""
+    tick = terms.tick_at(order.limit or order.stop)
     if (order.limit or 0) % tick or (order.stop or 0) % tick:
         return off_tick()
-    if order.quantity > MAX_ORDER_SIZE:
-        return too_large(MAX_ORDER_SIZE)
+    if order.quantity > terms.max_size:
+        return too_large(terms.max_size)
     if price is not None and order.limit is not None and order.triggered:
         through = (order.limit - price) * order.sign
         if through * 100 > price * MAX_THROUGH_PERCENT:
@@ -89,9 +89,9 @@ def margin_rejection(
             market = mark_of(account.holdings[other_id], mark)
         buys, sells = shares_at_work(orders)
         at = max([_price(each, market) or 0 for each in orders], default=market or 0)
-        total += worst_requirement(owned, buys, sells, at)
+        total += _rates(account, other_id, orders).worst_requirement(owned, buys, sells, at)
         in_full += max(abs(owned + buys), abs(owned - sells)) * at
-    needed = dollars(total) / 100
+    needed = dollars(total) / WHOLE
     worth = value(account, mark)
     equity = worth.equity - commission
     if equity < MINIMUM_EQUITY:  # nothing can be borrowed: everything must be paid in full
@@ -126,5 +126,11 @@ def initial_margin(account: Account, order: Working, mark: Mark) -> Decimal:
         owned = account.holdings[con_id].quantity if con_id in account.holdings else 0
         shares = owned + (order.sign * order.quantity if con_id == order.con_id else 0)
         price = mark(con_id) or (_price(order, None) if con_id == order.con_id else None) or 0
-        total += requirement(shares, price)
-    return dollars(total) / 100
+        total += _rates(account, con_id, (order,)).requirement(shares, price)
+    return dollars(total) / WHOLE
+
+
+def _rates(account: Account, con_id: int, orders: Sequence[Working]) -> Rates:
+    """The margin rates of a contract that the account holds, or that these orders are of."""
+    holding = account.holdings.get(con_id)
+    return holding.rates if holding is not None else rates_of(orders[0].order.contract)

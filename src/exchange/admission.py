@@ -3,11 +3,18 @@
 from dataclasses import dataclass
 
 from src.domain.orders import Order
-from src.domain.rejections import REJECTED, Rejection, below_filled, exchange_closed, no_contract, too_many_active
+from src.domain.rejections import (
+    REJECTED,
+    Rejection,
+    below_filled,
+    exchange_closed,
+    in_dollars_only,
+    no_contract,
+    too_many_active,
+)
 from src.exchange import acceptance
 from src.exchange.at_work import AtWork
 from src.exchange.book import Book
-from src.exchange.commission import FeeSchedule
 from src.exchange.ledger import Ledger
 from src.exchange.sessions import Sessions
 from src.exchange.valuation import Mark
@@ -21,7 +28,6 @@ class Admission:
     books: dict[int, Book]
     ledger: Ledger
     sessions: Sessions
-    fees: FeeSchedule
     at_work: AtWork
     mark: Mark
     shortable: bool
@@ -33,6 +39,8 @@ class Admission:
             return no_contract(order.order.contract.symbol)
         if order.order.order_ref == LIQUIDATION:
             return Rejection(REJECTED, f"Order rejected - reason:The reference {LIQUIDATION} is the exchange's own")
+        if book.contract.currency != "USD":
+            return in_dollars_only(book.contract.local_symbol)
         if order.is_immediate and not order.works_all_hours and not self.sessions.is_open(now):
             return exchange_closed()
         return self._of_crowd(order) or self._of_terms(order, book) or self._of_margin(order, now)
@@ -45,7 +53,7 @@ class Admission:
         book = self.books.get(leg.con_id)
         if book is None:
             return no_contract(leg.order.contract.symbol)
-        terms = acceptance.rejection(leg, book.tick_at(leg.limit or leg.stop), None, covered=True)
+        terms = acceptance.rejection(leg, book.terms, None, covered=True)
         return self._of_crowd(leg, siblings) or terms
 
     def of_change(self, order: Working, changed: Order, now: int) -> Rejection | None:
@@ -67,10 +75,9 @@ class Admission:
         return too_many_active(acceptance.MOST_ACTIVE) if crowd + siblings >= acceptance.MOST_ACTIVE else None
 
     def _of_terms(self, order: Working, book: Book) -> Rejection | None:
-        tick = book.tick_at(order.limit or order.stop)
         covered = self.shortable or order.is_buy or self._is_covered(order)
         price = book.mark() if order.limit is not None else None
-        return acceptance.rejection(order, tick, price, covered=covered)
+        return acceptance.rejection(order, book.terms, price, covered=covered)
 
     def _is_covered(self, order: Working) -> bool:
         """Whether the account holds what this sale, and those that work already, could sell."""
@@ -90,5 +97,7 @@ class Admission:
         if acceptance.only_reduces(account, order, at_work.get(order.con_id, ())):
             return None
         price = self.mark(order.con_id) or order.limit or order.stop or 0
-        commission = self.fees.total(order.action, order.quantity, order.quantity * price, now)
+        commission = self.books[order.con_id].terms.fees.total(
+            order.action, order.quantity, order.quantity * price, now
+        )
         return acceptance.margin_rejection(account, order, at_work, self.mark, commission)

@@ -5,7 +5,7 @@ bid. An order that waits for a touch stands among the limits. Key order is prior
 reaches first, then time. Cancels and changes leave stale entries that are dropped when they surface.
 
 The guards are floats, so that a bar is cleared by two comparisons: while `low_guard < low and high < high_guard`
-nothing on the book can act. They stand one unit plus the preset's largest half spread outside the nearest order.
+nothing on the book can act. They stand one unit plus the contract's largest half spread outside the nearest order.
 A guard may be too tight, never too loose. NaN fails the comparison and so reaches validation.
 """
 
@@ -16,6 +16,7 @@ from typing import Final
 from src.domain.market import Bar, Contract, Quote
 from src.domain.orders import AccountId
 from src.exchange.standing import Market
+from src.exchange.terms import Terms
 from src.exchange.units import UNITS_PER_DOLLAR, units
 from src.exchange.working import Working
 
@@ -59,12 +60,12 @@ class Book:
         "remembered",
         "sell_limits",
         "sell_stops",
-        "tick",
+        "terms",
     )
 
-    def __init__(self, contract: Contract, tick: int, reach: int) -> None:
+    def __init__(self, contract: Contract, terms: Terms, reach: int) -> None:
         self.contract = contract
-        self.tick = tick
+        self.terms = terms
         self.reach = reach
         self.last: Bar | None = None
         self.remembered: int | None = None  # the price (units) of an earlier process, or before a senseless quote
@@ -166,10 +167,6 @@ class Book:
         self.low_guard, self.high_guard = low, high
 
     # --- prices ----------------------------------------------------------------------------------------------------
-
-    def tick_at(self, level: int | None) -> int:
-        """The tick (units) at a price: SEC Rule 612 lets prices below one dollar move by $0.0001."""
-        return 1 if level is not None and level < UNITS_PER_DOLLAR else self.tick
 
     def stand(self, quote: Quote) -> None:
         """Let a new quote stand, with its whole size on offer."""

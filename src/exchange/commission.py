@@ -6,6 +6,9 @@ trading activity fee (TAF) on the shares, capped. Rows marked "unchecked" are fr
 a source in the comment beside them. The consolidated audit trail's fee is not charged: IBKR's fixed-price records
 show none.
 
+Currency pairs (IBKR's spot currencies page, copy of 2024): 0.2 basis point of the trade's value, at least $2.00 an
+order, up to a billion dollars a month; all fees included.
+
 Departures: the TAF's cap is taken per order, not per execution; a date before the first row takes the first row.
 """
 
@@ -118,8 +121,23 @@ class FixedWithRegulatoryFees:
         return charge + _at(SEC_FEE, _SEC_SINCE, time).rate * value / UNITS_PER_DOLLAR + activity
 
 
-def fee_schedule(name: str) -> FeeSchedule:
+@dataclass(frozen=True, slots=True)
+class CurrencyCommission:
+    """IBKR's commission on currency pairs, which falls on both sides and has no regulatory fees beside it."""
+
+    rate: Decimal = Decimal("0.00002")
+    minimum: Decimal = Decimal(2)
+
+    def total(self, side: Action, shares: int, value: int, time: int) -> Decimal:
+        """Dollars: on the value, at least the minimum."""
+        del side, shares, time
+        return max(self.rate * value / UNITS_PER_DOLLAR, self.minimum)
+
+
+def fee_schedule(name: str, sec_type: str = "STK") -> FeeSchedule:
     """The schedule called `fixed`, `commission` (fixed, no regulatory fees) or `none`; KeyError otherwise."""
+    if sec_type == "CASH" and name != "none":
+        return CurrencyCommission()
     schedules: dict[str, FeeSchedule] = {
         "fixed": FixedWithRegulatoryFees(),
         "commission": FixedCommission(),

@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from decimal import Decimal, getcontext, localcontext, setcontext
 from math import inf
-from typing import Final, NamedTuple
+from typing import Final
 
 from src.domain.account import AccountPnL, AccountSummary, OrderPreview, Position
 from src.domain.errors import InvalidOrderError, UnknownOrderError
@@ -35,20 +35,21 @@ from src.exchange.book import Book, check_bar
 from src.exchange.commission import FeeSchedule
 from src.exchange.fill_models import Preset
 from src.exchange.floor import Floor
-from src.exchange.restoring import account_state, by_account, order_state, restored_account, restored_orders
+from src.exchange.restoring import (
+    account_state,
+    by_account,
+    in_our_units,
+    order_state,
+    restored_account,
+    restored_orders,
+)
 from src.exchange.sessions import Sessions
 from src.exchange.state import ExchangeState
-from src.exchange.units import CONTEXT, exact_units, units
+from src.exchange.terms import Listed
+from src.exchange.units import CONTEXT, UNITS_PER_DOLLAR, units
 from src.exchange.working import Working
 
 _FAR: Final = 1 << 62  # a price beyond any
-
-
-class Listed(NamedTuple):
-    """A contract that trades here and its tick in dollars."""
-
-    contract: Contract
-    tick: Decimal
 
 
 class Exchange:
@@ -57,14 +58,13 @@ class Exchange:
     def __init__(
         self, listed: Iterable[Listed], preset: Preset, sessions: Sessions, fees: FeeSchedule, *, shortable: bool = True
     ) -> None:
+        reach = preset.fill_model.reach
         self._books = {
-            item.contract.con_id: Book(item.contract, exact_units(item.tick), preset.fill_model.reach)
-            for item in listed
+            item.contract.con_id: Book(item.contract, item.terms(fees), reach(item.contract.con_id)) for item in listed
         }
-        self._fees = fees
         #: When the market is open, and the time (ns) that an order, a cancel or a change takes to reach it.
         self.sessions, self.latency = sessions, preset.latency
-        self._floor = Floor(self._books, preset, sessions, fees, shortable=shortable)
+        self._floor = Floor(self._books, preset, sessions, shortable=shortable)
         self.ledger = self._floor.ledger
         self._now = -1
         self._wake: float = -inf  # until here nothing falls due; -inf before the first command
@@ -135,11 +135,13 @@ class Exchange:
             tuple(account_state(account, self._floor.mark) for account in self.ledger.accounts.values()),
             tuple(map(order_state, kept)),
             tuple(f for f in fills if valuation.day_of(f.execution.time) >= today),
+            UNITS_PER_DOLLAR,
         )
 
     def restore(self, state: ExchangeState, now: int) -> tuple[Event, ...]:
         """Take over a saved state and catch up on what fell due by time until `now`."""
         with localcontext(CONTEXT):
+            state = in_our_units(state)
             self._floor.next_order, self._floor.settlement.next_execution = state.next_order, state.next_execution
             self._floor.settlement.fills.update(by_account(state.fills))
             for saved in state.accounts:
@@ -265,7 +267,8 @@ class Exchange:
             worth = valuation.value(held, self._floor.mark)
             trial = Working(replace(order, account=account), OrderId(0), now)
             price = self._floor.mark(trial.con_id) or trial.limit or trial.stop or 0
-            commission = self._fees.total(trial.action, trial.quantity, trial.quantity * price, now)
+            fees = self._books[trial.con_id].terms.fees
+            commission = fees.total(trial.action, trial.quantity, trial.quantity * price, now)
             after = acceptance.initial_margin(held, trial, self._floor.mark)
             refused = self._floor.admission.of_order(trial, now)
             return OrderPreview(

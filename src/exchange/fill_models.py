@@ -18,11 +18,10 @@ from src.domain.market import Bar
 
 
 class FillModel(Protocol):
-    """The spread and size around a trade print. Prices in units of 0.0001 dollar, sizes in shares."""
+    """The spread and size around a trade print. Prices in units, sizes in shares."""
 
-    @property
-    def reach(self) -> int:
-        """The largest half spread it ever returns; it widens the books' guards."""
+    def reach(self, con_id: int) -> int:
+        """The largest half spread of a contract that it ever returns; it widens the guards of its book."""
         ...
 
     def half_spread(self, bar: Bar) -> int:
@@ -38,7 +37,10 @@ class FillModel(Protocol):
 class Frictionless:
     """No spread and unlimited size."""
 
-    reach: int = 0
+    def reach(self, con_id: int) -> int:
+        """Zero."""
+        del con_id
+        return 0
 
     def half_spread(self, bar: Bar) -> int:
         """Zero."""
@@ -64,7 +66,11 @@ class DisplayedLiquidity:
     """Each contract's own spread and size, the size at most a tenth of what the bar traded."""
 
     by_con_id: Mapping[int, Liquidity]
-    reach: int
+
+    def reach(self, con_id: int) -> int:
+        """Half the contract's usual spread; of one that has none, nothing trades."""
+        market = self.by_con_id.get(con_id)
+        return market.half_spread if market is not None else 0
 
     def half_spread(self, bar: Bar) -> int:
         """Half the contract's usual spread."""
@@ -91,5 +97,4 @@ _REALISTIC_LATENCY: Final = 50_000_000
 
 def realistic(liquidity: Mapping[int, Liquidity], *, latency: int = _REALISTIC_LATENCY) -> Preset:
     """The preset `realistic` over each contract's usual market; `latency` in nanoseconds."""
-    reach = max((market.half_spread for market in liquidity.values()), default=0)
-    return Preset("realistic", DisplayedLiquidity(dict(liquidity), reach), latency)
+    return Preset("realistic", DisplayedLiquidity(dict(liquidity)), latency)

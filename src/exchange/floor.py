@@ -14,13 +14,22 @@ from src.domain.errors import InvalidOrderError
 from src.domain.events import Event, Notice, OrderChanged
 from src.domain.market import Contract, Quote
 from src.domain.orders import AccountId, Action, Order, OrderId, OrderStatus, OrderType, TimeInForce
-from src.domain.rejections import CANCEL_TOO_LATE, CANCELLED, HELD, HELD_TEXT, Rejection, no_exit, orphan
+from src.domain.rejections import (
+    CANCEL_TOO_LATE,
+    CANCELLED,
+    HELD,
+    HELD_TEXT,
+    ORDER_MESSAGE,
+    Rejection,
+    no_exit,
+    odd_lot,
+    orphan,
+)
 from src.exchange import valuation
 from src.exchange.admission import Admission
 from src.exchange.arrivals import Arrival, Arrivals
 from src.exchange.at_work import AtWork
 from src.exchange.book import Book
-from src.exchange.commission import FeeSchedule
 from src.exchange.fill_models import Preset
 from src.exchange.ledger import Account, Holding, Ledger
 from src.exchange.margin_calls import MarginCalls
@@ -39,9 +48,7 @@ _NEVER: Final = (_FAR, 0)
 class Floor:
     """Books, orders and accounts of one exchange, and their clockwork."""
 
-    def __init__(
-        self, books: dict[int, Book], preset: Preset, sessions: Sessions, fees: FeeSchedule, *, shortable: bool
-    ) -> None:
+    def __init__(self, books: dict[int, Book], preset: Preset, sessions: Sessions, *, shortable: bool) -> None:
         self.books, self.latency, self.sessions = books, preset.latency, sessions
         self.ledger = Ledger()
         self.orders: dict[OrderId, Working] = {}
@@ -54,8 +61,8 @@ class Floor:
         #: (time, what): 0 overnight margin, 1 close, 2 end of extended hours, 3 midnight
         self._alarms: list[tuple[int, int]] = []
         self._close = -1
-        self.settlement = Settlement(self.ledger, fees, books, self.out, self._order_done)
-        self.admission = Admission(books, self.ledger, sessions, fees, self.at_work, self.mark, shortable=shortable)
+        self.settlement = Settlement(self.ledger, books, self.out, self._order_done)
+        self.admission = Admission(books, self.ledger, sessions, self.at_work, self.mark, shortable=shortable)
         self._margin_calls = MarginCalls(self.ledger, books, self.mark)
         self.matching = Matching(preset.fill_model, self.settlement.settle, self._rests, self._lapses)
 
@@ -218,6 +225,10 @@ class Floor:
             order.code, order.reason = HELD, HELD_TEXT
             self.report(order, now)
             self.notice(now, HELD, HELD_TEXT, order.account, order.order_id)
+        contract, lot = order.order.contract, self.books[order.con_id].terms.round_lot
+        if order.quantity < lot:
+            text = odd_lot(f"{order.action} {order.quantity} {contract.local_symbol}", contract.symbol, lot)
+            self.notice(now, ORDER_MESSAGE, text, order.account, order.order_id)
         self.enter(order, opening)
 
     def take_family(self, account: AccountId, parent: Order, children: Sequence[Order], now: int) -> None:

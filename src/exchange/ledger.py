@@ -9,6 +9,7 @@ from decimal import Decimal
 
 from src.domain.market import Contract
 from src.domain.orders import AccountId
+from src.exchange.margin import Rates, rates_of
 from src.exchange.units import dollars
 
 
@@ -21,6 +22,10 @@ class Holding:
     basis: Decimal = Decimal(0)
     realized: Decimal = Decimal(0)
     opened_on: int = -1  # the day (epoch days) of the last opening trade, for counting day trades
+    rates: Rates = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.rates = rates_of(self.contract)
 
     @property
     def average_cost(self) -> Decimal:

@@ -1,8 +1,14 @@
-"""The US instruments that the simulator knows, with what it needs to invent prices and quotes of them.
+"""The US stocks, funds and currency pairs that the simulator knows, with what it needs to invent their prices.
 
 Last closes: official closes of 2024-12-31, unadjusted, in dollars. AAPL (250.42) and NVDA (134.29) were found in
 public tables (a copy of Alpha Vantage's monthly series; a market-structure table). The others are from memory and were
 not checked: nothing but the level of invented prices depends on them.
+
+Pairs: the cross rates of the ECB's euro reference rates of the same day, from memory and not checked. Nobody prints
+their trades: they have quotes, no last price and no volume. Sizes are IDEALPRO's smallest and largest order in the
+first currency, as public code has them (IB's table of 2011 to 2023); below the smallest an order is an odd lot.
+Ticks of 0.00005, and 0.005 in yen, were seen in IB's own contract data. Pairs that are not quoted in dollars have
+prices but do not trade: the account's money is dollars (decision 021).
 
 con_id: IB's own, seen in public code, but for JPM. From 2,000,000,000 up they are ours; IB had none there.
 
@@ -29,7 +35,11 @@ _OURS_COUNT: Final = 100_000_000
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """One US stock or fund. Dollars; sizes and volume in shares; volatility a year, as a ratio."""
+    """One stock, fund or pair. Prices in `currency`; sizes and volume in shares; volatility a year, as a ratio.
+
+    `min_tick_below_one` is the tick of prices below one (SEC Rule 612). An order takes at most `max_size`; one below
+    `round_lot` is told so. A `daily_volume` of 0 says that nobody prints trades.
+    """
 
     symbol: str
     con_id: int
@@ -43,16 +53,42 @@ class Listing:
     daily_volume: int
     last_close_date: date = LAST_CLOSE_DATE
     min_tick: Decimal = Decimal("0.01")
+    min_tick_below_one: Decimal = Decimal("0.0001")
+    sec_type: str = "STK"
+    exchange: str = "SMART"
+    currency: str = "USD"
+    round_lot: int = 1
+    max_size: int = 1_000_000
 
     @property
     def contract(self) -> Contract:
         """The contract as IB qualifies it."""
-        return Contract(self.symbol, primary_exchange=self.primary_exchange, con_id=self.con_id)
+        return Contract(
+            self.symbol, self.sec_type, self.exchange, self.currency, self.primary_exchange, con_id=self.con_id
+        )
+
+    @property
+    def local_symbol(self) -> str:
+        """What it is called here: no other instrument has the name."""
+        return self.contract.local_symbol
 
     @property
     def details(self) -> ContractDetails:
         """What the venue says of it."""
         return ContractDetails(self.contract, self.long_name, self.min_tick)
+
+
+def _pair(
+    name: str, con_id: int, long_name: str, close: float, volatility: float, lot: tuple[int, int], tick: str = "0.00005"
+) -> Listing:
+    """A currency pair; `lot` is the smallest and the largest order. Its spread is one tick, at times two."""
+    symbol, currency = name.split(".")
+    size = Decimal(tick)
+    return Listing(
+        symbol, con_id, long_name, "IDEALPRO", close, float(size) / 2, 2_000_000, volatility, 0.0, 0,
+        min_tick=size, min_tick_below_one=size, sec_type="CASH", exchange="IDEALPRO", currency=currency,
+        round_lot=lot[0], max_size=lot[1],
+    )  # fmt: skip
 
 
 # symbol, con_id, name, exchange, close, half spread, displayed, volatility, beta, volume
@@ -73,13 +109,20 @@ _TABLE: Final = (
     Listing("NFLX", 15124833, "NETFLIX INC", "NASDAQ", 891.32, 0.15, 50, 0.33, 1.2, 3_500_000),
     Listing("INTC", 270639, "INTEL CORP", "NASDAQ", 20.05, 0.005, 8000, 0.48, 1.2, 80_000_000),
     Listing("JPM", 2_000_000_000, "JPMORGAN CHASE & CO", "NYSE", 239.71, 0.02, 200, 0.23, 1.0, 9_000_000),
+    _pair("EUR.USD", 12087792, "European Monetary Union Euro", 1.0389, 0.08, (20_000, 6_000_000)),
+    _pair("GBP.USD", 12087797, "British pound", 1.25295, 0.085, (20_000, 5_000_000)),
+    _pair("AUD.USD", 14433401, "Australian dollar", 0.61945, 0.10, (25_000, 6_000_000)),
+    _pair("NZD.USD", 39453441, "New Zealand dollar", 0.5606, 0.105, (35_000, 8_000_000)),
+    _pair("USD.JPY", 15016059, "United States dollar", 156.955, 0.10, (25_000, 7_000_000), "0.005"),
+    _pair("USD.CHF", 12087820, "United States dollar", 0.90595, 0.075, (25_000, 7_000_000)),
+    _pair("USD.CAD", 15016062, "United States dollar", 1.43885, 0.065, (25_000, 7_000_000)),
 )
-_BY_SYMBOL: Final[Mapping[str, Listing]] = MappingProxyType({listing.symbol: listing for listing in _TABLE})
+_BY_NAME: Final[Mapping[str, Listing]] = MappingProxyType({listing.local_symbol: listing for listing in _TABLE})
 
 
 def listing(symbol: str) -> Listing | None:
-    """The known instrument of this symbol, in any case; None when there is none."""
-    return _BY_SYMBOL.get(symbol.upper())
+    """The known instrument of this (local) symbol, in any case: NVDA, EUR.USD; None when there is none."""
+    return _BY_NAME.get(symbol.upper())
 
 
 def listings() -> tuple[Listing, ...]:

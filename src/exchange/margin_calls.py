@@ -10,7 +10,7 @@ from math import inf
 
 from src.exchange.book import Book
 from src.exchange.ledger import Account, Holding, Ledger
-from src.exchange.margin import LONG_PERCENT, MINIMUM_EQUITY, SHORT_PERCENT
+from src.exchange.margin import MINIMUM_EQUITY, WHOLE
 from src.exchange.units import UNITS_PER_DOLLAR
 from src.exchange.valuation import Mark, Value, mark_of, value
 
@@ -53,11 +53,14 @@ class MarginCalls:
 
     def _guard(self, account: Account, worth: Value) -> None:
         spare = worth.equity - MINIMUM_EQUITY  # below it positions count in full: that line is watched as well
-        long, short = (LONG_PERCENT / 100, SHORT_PERCENT / 100) if spare >= 0 else (1.0, 1.0)
         exposure = 0.0
         for holding in account.holdings.values():
             amount = holding.quantity * mark_of(holding, self.mark) / UNITS_PER_DOLLAR
-            exposure += amount * (1 - long) if amount >= 0 else -amount * (1 + short)
+            rates = holding.rates
+            if amount >= 0:
+                exposure += amount * (1 - (rates.long / WHOLE if spare >= 0 else 1.0))
+            else:
+                exposure -= amount * (1 + (rates.short / WHOLE if spare >= 0 else 1.0))
         room = max(float(worth.excess), 0.0) / exposure if exposure else 1.0
         if spare >= 0 and worth.gross:
             room = min(room, float(spare) / float(worth.gross))

@@ -1,12 +1,30 @@
 """From a running exchange's records to `ExchangeState`, and back."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 from src.domain.orders import AccountId, Fill, OrderId
 from src.exchange.ledger import Account, Holding
-from src.exchange.state import AccountState, HoldingState, OrderState
+from src.exchange.state import AccountState, ExchangeState, HoldingState, OrderState
+from src.exchange.units import UNITS_PER_DOLLAR
 from src.exchange.valuation import Mark
 from src.exchange.working import OcaGroup, Working
+
+
+def in_our_units(state: ExchangeState) -> ExchangeState:
+    """The state with its prices in today's units; an older version had larger ones."""
+    times = UNITS_PER_DOLLAR // state.units_per_dollar
+    if times == 1:
+        return state
+    accounts = tuple(
+        replace(
+            account,
+            holdings=tuple(replace(h, mark=None if h.mark is None else h.mark * times) for h in account.holdings),
+        )
+        for account in state.accounts
+    )
+    orders = tuple(replace(order, value=order.value * times) for order in state.orders)
+    return replace(state, accounts=accounts, orders=orders, units_per_dollar=UNITS_PER_DOLLAR)
 
 
 def account_state(account: Account, mark: Mark) -> AccountState:

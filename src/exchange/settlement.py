@@ -10,7 +10,6 @@ from src.domain.events import CommissionCharged, Event, Filled, OrderChanged, Po
 from src.domain.orders import AccountId, Action, CommissionReport, Execution, Fill, OrderStatus
 from src.domain.rejections import CANCELLED
 from src.exchange.book import Book
-from src.exchange.commission import FeeSchedule
 from src.exchange.ledger import Ledger
 from src.exchange.units import dollars, exact_units
 from src.exchange.valuation import day_of, position
@@ -25,12 +24,11 @@ class Settlement:
     def __init__(
         self,
         ledger: Ledger,
-        fees: FeeSchedule,
         books: Mapping[int, Book],
         out: list[Event],
         order_done: Callable[[Working], None],
     ) -> None:
-        self._ledger, self._fees, self._books, self._out = ledger, fees, books, out
+        self._ledger, self._books, self._out = ledger, books, out
         self._order_done = order_done
         self.next_execution = 1
         self.traded = False  # since the margins were last looked at
@@ -40,9 +38,10 @@ class Settlement:
         """Book `shares` at `price` units; returns the orders that this sets free to meet the market."""
         account = self._ledger.accounts[order.account]
         # By the rates of this moment, before and after: an order that trades over days pays each day's own fees.
-        charged = self._fees.total(order.action, order.filled, order.value, time) if order.filled else 0
+        fees = self._books[order.con_id].terms.fees
+        charged = fees.total(order.action, order.filled, order.value, time) if order.filled else 0
         order.traded(shares, shares * price)
-        commission = self._fees.total(order.action, order.filled, order.value, time) - charged
+        commission = fees.total(order.action, order.filled, order.value, time) - charged
         order.commission += commission
         order.time = time
         self.traded = True

@@ -1,4 +1,4 @@
-"""The market that stands at one instant. Prices in units of 0.0001 dollar, sizes in shares."""
+"""The market that stands at one instant. Prices in units, sizes in shares."""
 
 
 class Market:

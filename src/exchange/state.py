@@ -67,3 +67,4 @@ class ExchangeState:
     accounts: tuple[AccountState, ...]
     orders: tuple[OrderState, ...]
     fills: tuple[Fill, ...]
+    units_per_dollar: int = 10_000  # of `mark` and `value`; before pairs were listed a unit was 0.0001 dollar

@@ -1,8 +1,9 @@
 """An account's values under IB's tags, from its ledger and the latest prices. Dollars as `Decimal`.
 
-NetLiquidation = cash + market value; AvailableFunds = EquityWithLoanValue - InitMarginReq; ExcessLiquidity =
-EquityWithLoanValue - MaintMarginReq; Cushion = ExcessLiquidity / NetLiquidation. BuyingPower is four times the
-available funds (the inverse of the 25 % rate), cash alone below the $2,000 that borrowing needs.
+NetLiquidation = cash + market value; TotalCashValue counts the currencies held as cash, as IB does; AvailableFunds =
+EquityWithLoanValue - InitMarginReq; ExcessLiquidity = EquityWithLoanValue - MaintMarginReq; Cushion = ExcessLiquidity /
+NetLiquidation. BuyingPower is four times the available funds (the inverse of the 25 % rate), cash alone below the
+$2,000 that borrowing needs.
 
 DayTradesRemaining is reported, never enforced: FINRA's amended Rule 4210 took the pattern day trading count away on
 2026-06-04 (91 FR 20731), so it is -1 (no limit) from then on, and before that for accounts of $25,000 or more.
@@ -15,8 +16,8 @@ from typing import Final
 
 from src.domain.account import AccountPnL, AccountSummary, Position
 from src.exchange.ledger import Account, Holding
-from src.exchange.margin import MINIMUM_EQUITY, reg_t_requirement, requirement
-from src.exchange.units import dollars
+from src.exchange.margin import MINIMUM_EQUITY, WHOLE
+from src.exchange.units import UNITS_PER_DOLLAR, dollars
 
 #: The latest price of a contract (by con_id) in units; None before the first.
 Mark = Callable[[int], int | None]
@@ -37,6 +38,8 @@ class Value:
     equity: Decimal
     signed: Decimal
     gross: Decimal
+    currencies: Decimal  # of `signed`, what is held in currencies: cash, though it moves
+    gross_currencies: Decimal
     margin: Decimal
     reg_t: Decimal
 
@@ -59,24 +62,35 @@ def day_after(time: int) -> int:
 def mark_of(holding: Holding, mark: Mark) -> int:
     """The price (units) a holding is valued at: the market's, or its own cost before the first price."""
     price = mark(holding.contract.con_id)
-    return price if price is not None else round(abs(holding.average_cost) * 10_000)
+    return price if price is not None else round(abs(holding.average_cost) * UNITS_PER_DOLLAR)
 
 
 def value(account: Account, mark: Mark) -> Value:
     """Equity, market values and margins of an account at the latest prices."""
-    signed = gross = margin = reg_t = 0
+    signed = gross = currencies = gross_currencies = margin = reg_t = 0
     for holding in account.holdings.values():
         if holding.quantity:
             price = mark_of(holding, mark)
             amount = holding.quantity * price
             signed += amount
             gross += abs(amount)
-            margin += requirement(holding.quantity, price)
-            reg_t += reg_t_requirement(holding.quantity, price)
+            if holding.contract.sec_type == "CASH":
+                currencies += amount
+                gross_currencies += abs(amount)
+            margin += holding.rates.requirement(holding.quantity, price)
+            reg_t += holding.rates.reg_t_requirement(holding.quantity, price)
     equity = account.cash + dollars(signed)
     if equity < MINIMUM_EQUITY:  # nothing can be borrowed: positions are held at full value
-        margin = max(margin, gross * 100)
-    return Value(equity, dollars(signed), dollars(gross), dollars(margin) / 100, dollars(reg_t) / 100)
+        margin = max(margin, gross * WHOLE)
+    return Value(
+        equity,
+        dollars(signed),
+        dollars(gross),
+        dollars(currencies),
+        dollars(gross_currencies),
+        dollars(margin) / WHOLE,
+        dollars(reg_t) / WHOLE,
+    )
 
 
 def summary(account: Account, mark: Mark, now: int) -> AccountSummary:
@@ -89,9 +103,9 @@ def summary(account: Account, mark: Mark, now: int) -> AccountSummary:
         as_of=now,
         currency="USD",
         net_liquidation=v.equity,
-        total_cash_value=account.cash,
-        settled_cash=account.cash,
-        gross_position_value=v.gross,
+        total_cash_value=account.cash + v.currencies,
+        settled_cash=account.cash + v.currencies,
+        gross_position_value=v.gross - v.gross_currencies,
         equity_with_loan_value=v.equity,
         init_margin_req=v.margin,
         maint_margin_req=v.margin,

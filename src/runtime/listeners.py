@@ -85,7 +85,7 @@ def aggregators(
     for contract, seconds in own.items():
         if size.seconds % seconds:
             suits = next(each for each in BarSize if not any(each.seconds % length for length in own.values()))
-            raise ConfigurationError(f"{contract.symbol} is in {_name(seconds)} bars: use --timeframe {suits}")
+            raise ConfigurationError(f"{contract.local_symbol} is in {_name(seconds)} bars: use --timeframe {suits}")
         if size.seconds != seconds:
             found[contract.con_id] = aggregator = BarAggregator(size.seconds)
             for bar in source.history(contract, seconds, size.seconds // seconds, now):

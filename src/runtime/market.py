@@ -10,13 +10,14 @@ from src.domain.errors import ConfigurationError
 from src.domain.market import Contract
 from src.domain.orders import AccountId
 from src.exchange.commission import fee_schedule
-from src.exchange.exchange import Exchange, Listed
+from src.exchange.exchange import Exchange
 from src.exchange.fill_models import IDEAL, Liquidity, Preset, realistic
 from src.exchange.listings import Listing, assumed_listing, listing, listings
 from src.exchange.prices import PriceSource, SeededSource
 from src.exchange.prices.daily import FIRST_DAY
 from src.exchange.sessions import Sessions
 from src.exchange.state import ExchangeState
+from src.exchange.terms import Listed
 from src.exchange.units import units
 from src.runtime.calendars import sessions_between
 from src.runtime.clock import NS, Clock, ReplayClock, ScaledClock, SystemClock, wall_clock
@@ -69,9 +70,9 @@ def seeded_market(
     `speed` is market seconds per real second, infinite for as fast as it goes; `start` is epoch ns, None for now.
     """
     wanted = [found for symbol in symbols if (found := listing(symbol)) is not None]
-    unknown = sorted(set(symbols) - {each.symbol for each in wanted})
+    unknown = sorted(set(symbols) - {each.local_symbol for each in wanted})
     if unknown:
-        listed = ", ".join(each.symbol for each in listings())
+        listed = ", ".join(each.local_symbol for each in listings())
         raise ConfigurationError(f"no invented prices of {', '.join(unknown)}: there are {listed}")
     begins = wall_clock() if start is None else start
     since = begins if math.isinf(speed) else begins - _BEFORE_START  # so that the first question has a price
@@ -131,8 +132,19 @@ def _market(
     rules: MarketRules, prices: _Prices, accounts: Mapping[AccountId, Decimal], state: ExchangeState | None
 ) -> Market:
     preset = _preset(rules.preset, prices.listings)
-    listed = [Listed(each.contract, each.min_tick) for each in prices.listings]
-    exchange = Exchange(listed, preset, prices.sessions, fee_schedule(rules.fees))
+    fees = fee_schedule(rules.fees)
+    listed = [
+        Listed(
+            each.contract,
+            each.min_tick,
+            each.min_tick_below_one,
+            each.round_lot,
+            each.max_size,
+            fee_schedule(rules.fees, each.sec_type),
+        )
+        for each in prices.listings
+    ]
+    exchange = Exchange(listed, preset, prices.sessions, fees)
     for account_id, cash in accounts.items():
         exchange.open_account(account_id, cash)
     if state is not None:

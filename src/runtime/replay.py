@@ -39,14 +39,14 @@ class ReplaySource:
 
         self._contracts = tuple(contract_for(symbol) for symbol in recording.symbols)
         self._columns = {
-            contract.symbol: _within_sessions(bars, sessions)
+            contract.local_symbol: _within_sessions(bars, sessions)
             for contract, bars in zip(self._contracts, recording.bars.values(), strict=True)
         }
         names = ("end", "start", "open", "high", "low", "close", "volume")
         self._bars = _Rows(list(self._columns.values()), self._contracts, names)
         names = ("time", "bar_end", "bid", "ask", "bid_size", "ask_size", "last")
-        quoted = [contract for contract in self._contracts if contract.symbol in recording.quotes]
-        self._quotes = _Rows([recording.quotes[contract.symbol] for contract in quoted], quoted, names)
+        quoted = [contract for contract in self._contracts if contract.local_symbol in recording.quotes]
+        self._quotes = _Rows([recording.quotes[contract.local_symbol] for contract in quoted], quoted, names)
         ends = self._bars.time if not quoted else np.concatenate([self._bars.time, self._quotes.columns[0]])
         instants = np.unique(ends)
         self._bar_offsets = np.append(np.searchsorted(self._bars.time, instants), len(self._bars.time))
@@ -88,9 +88,9 @@ class ReplaySource:
         if count <= 0:
             return []
         if size_seconds % columns.seconds or size_seconds > _DAY_SECONDS:
-            own = f"the files hold {contract.symbol} in bars of {columns.seconds} s"
+            own = f"the files hold {contract.local_symbol} in bars of {columns.seconds} s"
             raise NoMarketDataError(f"{own}: {size_seconds} s cannot be made of them")
-        known = self._contracts[list(self._columns).index(contract.symbol)]
+        known = self._contracts[list(self._columns).index(contract.local_symbol)]
         if size_seconds == columns.seconds:
             last = int(columns.end.searchsorted(end, side="right"))
             rows = slice(max(0, last - count), last)
@@ -99,9 +99,9 @@ class ReplaySource:
         return _joined(known, columns, size_seconds * _SECOND, count, end)
 
     def _columns_of(self, contract: Contract) -> BarColumns:
-        columns = self._columns.get(contract.symbol)
+        columns = self._columns.get(contract.local_symbol)
         if columns is None:
-            raise UnknownContractError(f"no prices of {contract.symbol} here", candidates=tuple(self._columns))
+            raise UnknownContractError(f"no prices of {contract.local_symbol} here", candidates=tuple(self._columns))
         return columns
 
     def _chunks(self) -> Iterator[Iterator[Instant]]:

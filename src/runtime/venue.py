@@ -251,7 +251,7 @@ class Venue:
             now = self._stamp()
             quote = self.exchange.standing_quote(contract)
             if quote is None:
-                raise NoMarketDataError(f"no quote of {contract.symbol} stands")
+                raise NoMarketDataError(f"no quote of {contract.local_symbol} stands")
             thinned = quote._replace(time=now, bid_size=float(shares), ask_size=float(shares))
             self._publish(self.exchange.quote(thinned))
 
@@ -293,8 +293,8 @@ class Venue:
             return
         with self.lock:
             if self._grow is None:
-                have = ", ".join(each.symbol for each in self._source.contracts)
-                raise NoMarketDataError(f"no prices of {contract.symbol} in this replay: it has {have}")
+                have = ", ".join(each.local_symbol for each in self._source.contracts)
+                raise NoMarketDataError(f"no prices of {contract.local_symbol} in this replay: it has {have}")
             self._source = self._grow(contract, self._time + 1)
             self._begin_instants()
             self._priced = frozenset(each.con_id for each in self._source.contracts)
@@ -316,7 +316,7 @@ class Venue:
                 return self.quote_after(bar)
             before = self._source.history(contract, self._source.bar_seconds_of(contract), 1, self.now())
             if not before:
-                raise NoMarketDataError(f"no price of {contract.symbol} yet: the market has not opened")
+                raise NoMarketDataError(f"no price of {contract.local_symbol} yet: the market has not opened")
             close = before[-1]
             return Quote(contract, close.end, nan, nan, 0.0, 0.0, close.close, Source.SIMULATED)
 
@@ -336,7 +336,7 @@ class Venue:
         """The market around a bar's close, as the preset sees it."""
         half = self._fill_model.half_spread(bar) / UNITS_PER_DOLLAR
         size = float(self._fill_model.displayed(bar) or bar.volume)
-        bid, ask = round(bar.close - half, 4), round(bar.close + half, 4)
+        bid, ask = round(bar.close - half, 6), round(bar.close + half, 6)
         return Quote(bar.contract, bar.end, bid, ask, size, size, bar.close, Source.SIMULATED)
 
     # --- listeners -------------------------------------------------------------------------------------------------

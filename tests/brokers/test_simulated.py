@@ -17,7 +17,7 @@ from src.exchange.state import ExchangeState
 from src.runtime.venue import Venue
 from tests.runtime.markets import AAA, ACCOUNT, BBB, T0, at, bars, buy, quote, venue
 
-SLOW = realistic({contract.con_id: Liquidity(50, 30) for contract in (AAA, BBB)})
+SLOW = realistic({contract.con_id: Liquidity(5_000, 30) for contract in (AAA, BBB)})
 DETAILS = tuple(ContractDetails(contract, contract.symbol, Decimal("0.01")) for contract in (AAA, BBB))
 QUOTES = [Instant(at(second), (quote(second, 99, 101), quote(second, 49, 51, BBB)), ()) for second in range(1, 50)]
 

@@ -16,11 +16,12 @@ from src.brokers.simulated import SimulatedBroker
 from src.domain.market import Contract
 from src.domain.orders import AccountId, Action, Order, OrderId, OrderType, Trade
 from src.exchange.commission import fee_schedule
-from src.exchange.exchange import Exchange, Listed
+from src.exchange.exchange import Exchange
 from src.exchange.fill_models import IDEAL, Liquidity, Preset, realistic
 from src.exchange.listings import listing
 from src.exchange.prices import SeededSource
 from src.exchange.sessions import Sessions
+from src.exchange.terms import Listed
 from src.exchange.units import units
 from src.runtime.clock import NS, ReplayClock
 from src.runtime.market import Market

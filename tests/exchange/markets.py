@@ -17,9 +17,10 @@ from src.domain.events import Event
 from src.domain.market import Bar, Contract, Quote, Source
 from src.domain.orders import AccountId, Action, Bracket, Order, OrderChange, OrderType, TimeInForce
 from src.exchange.commission import fee_schedule
-from src.exchange.exchange import Exchange, Listed
+from src.exchange.exchange import Exchange
 from src.exchange.fill_models import IDEAL, Liquidity, Preset, realistic
 from src.exchange.sessions import Sessions
+from src.exchange.terms import Listed
 
 NS: Final = 1_000_000_000
 MINUTE: Final = 60 * NS
@@ -29,8 +30,12 @@ T0: Final = 1_736_173_800 * NS
 ACCOUNT: Final = AccountId("SIM1")
 TICK: Final = Decimal("0.01")
 AAA, BBB, CCC = (Contract(name, con_id=number) for number, name in enumerate(("AAA", "BBB", "CCC"), 1))
-CONTRACTS: Final = (AAA, BBB, CCC)
-HALF_SPREADS: Final = {1: 50, 2: 100, 3: 400}  # units of 0.0001 dollar
+EUR: Final = Contract("EUR", "CASH", "IDEALPRO", "USD", con_id=4)
+PAIR_TICK: Final = Decimal("0.00005")
+CONTRACTS: Final = (AAA, BBB, CCC, EUR)
+HALF_SPREADS: Final = {1: 5_000, 2: 10_000, 3: 40_000, 4: 50}  # units
+#: Invented prices are whole numbers: of hundredths of a stock's tick, of tenths of the pair's.
+PER_DOLLAR: Final = {1: 10_000, 2: 10_000, 3: 10_000, 4: 200_000}
 _LATENCY: Final = 50_000_000
 _LIQUIDITY: Final = {con_id: Liquidity(half, 120) for con_id, half in HALF_SPREADS.items()}
 #: Four short days: half an hour of trading, then more than the four extended hours and a night.
@@ -114,9 +119,12 @@ def new_exchange(
     cash: int = 100_000,
     shortable: bool = True,
 ) -> Exchange:
-    """Return an exchange with three contracts at a tick of one cent, and one account."""
+    """Return an exchange with three stocks at a tick of one cent and a currency pair, and one account."""
     exchange = Exchange(
-        [Listed(contract, TICK) for contract in CONTRACTS],
+        [
+            *(Listed(contract, TICK) for contract in CONTRACTS[:3]),
+            Listed(EUR, PAIR_TICK, PAIR_TICK, 100, 6_000_000, fee_schedule(fees, "CASH")),
+        ],
         preset,
         sessions or Sessions.always(),
         fee_schedule(fees),
@@ -216,13 +224,13 @@ class _Author:
             opening, *path, close = (self._move(contract.con_id) for _ in range(5))
             low, high = min(opening, close, *path), max(opening, close, *path)
             volume = self._random.choice((0, 5, 300, 100_000))
-            first, top, bottom, last = (price / 10_000 for price in (opening, high, low, close))
+            first, top, bottom, last = (price / PER_DOLLAR[contract.con_id] for price in (opening, high, low, close))
             yield Bar(contract, start, start + MINUTE, first, top, bottom, last, volume)
 
     def _quote(self, contract: Contract, time: int) -> Quote:
         random = self._random
-        middle = self._move(contract.con_id)
-        bid, ask = (middle - random.randrange(0, 300)) / 10_000, (middle + random.randrange(0, 300)) / 10_000
+        middle, per_dollar = self._move(contract.con_id), PER_DOLLAR[contract.con_id]
+        bid, ask = (middle - random.randrange(0, 300)) / per_dollar, (middle + random.randrange(0, 300)) / per_dollar
         whim = random.random()
         if whim < 0.03:
             bid, ask = ask + 0.01, bid
@@ -230,7 +238,7 @@ class _Author:
             bid = random.choice((0.0, -1.0, nan))
         elif whim < 0.09:
             ask = random.choice((0.0, -1.0, nan))
-        last = random.choice((middle / 10_000, middle / 10_000, middle / 20_000, nan, 0.0))
+        last = random.choice((middle / per_dollar, middle / per_dollar, middle / per_dollar / 2, nan, 0.0))
         bid_size, ask_size = (float(random.choice((0, 7, 100, 5_000))) for _ in range(2))
         return Quote(contract, time, bid, ask, bid_size, ask_size, last, Source.SIMULATED)
 
@@ -273,9 +281,14 @@ class _Author:
 
     def _near(self, contract: Contract) -> Decimal:
         """A price on the tick, within some percent of the market."""
-        units = self._prices[contract.con_id]
-        away = units * self._random.choice((0, 1, 3, 10, 30)) * self._random.randrange(-10, 11) // 10_000
-        return Decimal((units + away) // 100).scaleb(-2)
+        price = self._prices[contract.con_id]
+        away = price * self._random.choice((0, 1, 3, 10, 30)) * self._random.randrange(-10, 11) // 10_000
+        return self._on_tick(contract, price + away)
+
+    @staticmethod
+    def _on_tick(contract: Contract, price: int) -> Decimal:
+        tick = PAIR_TICK if contract is EUR else TICK
+        return price // int(tick * PER_DOLLAR[contract.con_id]) * tick
 
     def _order(self) -> Order:
         random = self._random
@@ -298,8 +311,9 @@ class _Author:
         entry = self._order()
         if entry.order_type.has_stop or entry.oca_group:
             return None
-        price = Decimal(self._prices[entry.contract.con_id] // 100).scaleb(-2)
-        reach = (price / 1000 * self._random.choice((1, 5, 20))).quantize(TICK) + TICK
+        at = self._prices[entry.contract.con_id]
+        price = self._on_tick(entry.contract, at)
+        reach = self._on_tick(entry.contract, at // 1000 * self._random.choice((1, 5, 20)) + 100)
         sign = entry.action.sign
         try:
             return Bracket.around(entry, price + sign * reach, price - sign * reach)

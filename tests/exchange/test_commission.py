@@ -8,6 +8,7 @@ import pytest
 from src.domain.events import CommissionCharged
 from src.domain.orders import Action
 from src.exchange.commission import FixedCommission, FixedWithRegulatoryFees, NoFees, fee_schedule
+from src.exchange.units import UNITS_PER_DOLLAR
 from tests.exchange.examples import at, bar, buy, give, quote, sell, send
 from tests.exchange.markets import ACCOUNT, new_exchange
 
@@ -20,7 +21,7 @@ def moment(day: str) -> int:
 
 
 def value(shares: int, price: str) -> int:
-    return int(shares * Decimal(price) * 10_000)
+    return int(shares * Decimal(price) * UNITS_PER_DOLLAR)
 
 
 @pytest.mark.parametrize(

@@ -15,9 +15,10 @@ from src.domain.events import CommissionCharged, Event, Filled, OrderChanged, Po
 from src.domain.market import Quote
 from src.domain.orders import Execution, OrderId, OrderStatus, Trade
 from src.exchange.exchange import Exchange
+from src.exchange.units import UNITS_PER_DOLLAR, units
 from src.exchange.valuation import day_of
 from src.exchange.working import LIQUIDATION
-from tests.exchange.markets import ACCOUNT, Command, Recorded, play, recorded
+from tests.exchange.markets import ACCOUNT, EUR, Command, Recorded, play, recorded
 
 SESSIONS = range(120)
 FILLS = 5_000
@@ -81,8 +82,10 @@ class Books:
         if not events:
             return
         summary = exchange.account_summary(ACCOUNT, 0)
-        assert summary.total_cash_value == self.cash
         positions = exchange.positions(ACCOUNT)
+        currencies = sum(p.market_value for p in positions if p.contract is EUR)
+        assert summary.total_cash_value == self.cash + currencies
+        assert summary.gross_position_value == sum(abs(p.market_value) for p in positions if p.contract is not EUR)
         assert summary.net_liquidation == self.cash + sum(p.market_value for p in positions)
         unrealized = summary.net_liquidation - self.cash - sum(h.basis for h in account.holdings.values())
         assert abs(exchange.pnl(ACCOUNT).unrealized - unrealized) < Decimal("1e-20")
@@ -168,8 +171,8 @@ def test_every_fill_on_bars_lies_inside_the_bar_on_its_own_side_of_the_spread() 
                     continue
                 bar = bars[con_id]
                 half = session.setup.half_spread(con_id) * execution.side.sign
-                middle = int(execution.price * 10_000) - half
-                assert round(bar.low * 10_000) <= middle <= round(bar.high * 10_000), (session.seed, execution, bar)
+                middle = int(execution.price * UNITS_PER_DOLLAR) - half
+                assert units(bar.low) <= middle <= units(bar.high), (session.seed, execution, bar)
                 assert bar.start <= execution.time < bar.end
                 fills += 1
     assert fills >= FILLS // 2

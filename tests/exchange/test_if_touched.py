@@ -62,7 +62,7 @@ def test_one_that_is_touched_already_trades_at_once() -> None:
 
 
 def test_with_a_spread_the_ask_must_come_to_it() -> None:
-    exchange = new_exchange(realistic({AAA.con_id: Liquidity(200, 100)}, latency=0))
+    exchange = new_exchange(realistic({AAA.con_id: Liquidity(20_000, 100)}, latency=0))
     send(exchange, touch(Action.BUY, 10, "99.00"), 0)
     assert traded(give(exchange, bar(0, 100), bar(1, 100, 100, 98.99, 100))) == []
     assert traded(give(exchange, bar(2, 100, 100, 98.9, 100))) == at_prices((10, "99.00"))

@@ -6,6 +6,7 @@ import pytest
 
 from src.domain.orders import AccountId
 from src.exchange.ledger import Account, Ledger
+from src.exchange.units import UNITS_PER_DOLLAR
 from tests.exchange.markets import AAA, BBB
 
 
@@ -15,7 +16,7 @@ def account(cash: int = 10_000) -> tuple[Ledger, Account]:
 
 
 def units(price: str) -> int:
-    return int(Decimal(price) * 10_000)
+    return int(Decimal(price) * UNITS_PER_DOLLAR)
 
 
 def test_a_purchase_costs_its_commission_as_well() -> None:

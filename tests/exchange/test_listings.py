@@ -1,5 +1,7 @@
 """The simulator's table of instruments is complete and consistent."""
 
+from decimal import Decimal
+
 from src.exchange.listings import LAST_CLOSE_DATE, assumed_listing, listing, listings
 
 
@@ -8,9 +10,13 @@ def test_default_symbols_bear_ibs_own_ids() -> None:
     assert [found.con_id for found in known.values() if found] == [4815747, 272093, 265598, 756733]
 
 
-def test_every_listing_is_a_qualified_us_stock_with_sane_figures() -> None:
-    assert len(listings()) >= 16
-    for known in listings():
+STOCKS = [known for known in listings() if known.sec_type == "STK"]
+PAIRS = [known for known in listings() if known.sec_type == "CASH"]
+
+
+def test_every_stock_is_a_qualified_us_stock_with_sane_figures() -> None:
+    assert len(STOCKS) >= 16
+    for known in STOCKS:
         contract = known.contract
         assert (contract.symbol, contract.sec_type, contract.currency) == (known.symbol, "STK", "USD")
         assert contract.con_id == known.con_id > 0
@@ -23,8 +29,25 @@ def test_every_listing_is_a_qualified_us_stock_with_sane_figures() -> None:
         assert known.last_close_date == LAST_CLOSE_DATE
 
 
-def test_symbols_and_ids_are_unique() -> None:
-    assert len({known.con_id for known in listings()}) == len({known.symbol for known in listings()}) == len(listings())
+def test_every_pair_is_a_qualified_cash_contract_that_nobody_prints_trades_of() -> None:
+    """Found by IB's own name of it, on a tick of a twentieth of a pip (yen: half a hundredth), one tick wide."""
+    assert len(PAIRS) >= 7
+    for known in PAIRS:
+        contract = known.contract
+        assert (contract.sec_type, contract.exchange) == ("CASH", "IDEALPRO")
+        assert contract.con_id == known.con_id > 0
+        assert listing(f"{contract.symbol}.{contract.currency}".lower()) is known
+        assert (
+            known.min_tick == known.min_tick_below_one == Decimal("0.005" if contract.currency == "JPY" else "0.00005")
+        )
+        assert known.half_spread == float(known.min_tick) / 2
+        assert known.daily_volume == 0
+        assert 0 < known.round_lot < known.max_size
+
+
+def test_names_and_ids_are_unique() -> None:
+    names = {known.local_symbol for known in listings()}
+    assert len({known.con_id for known in listings()}) == len(names) == len(listings())
 
 
 def test_tick_bound_stocks_are_one_to_two_cents_wide() -> None:

@@ -8,6 +8,7 @@ from src.domain.events import Event
 from src.domain.market import Quote, Source
 from src.domain.orders import AccountId
 from src.exchange.exchange import Exchange
+from src.exchange.units import UNITS_PER_DOLLAR
 from tests.exchange.examples import (
     at,
     at_prices,
@@ -196,4 +197,4 @@ def test_a_quote_that_lapses_at_midnight_leaves_the_mark_where_it_was() -> None:
     before = exchange.mark(AAA.con_id)
     exchange.advance(at(24 * 60))
     assert exchange.standing_quote(AAA) is None
-    assert exchange.mark(AAA.con_id) == before == 1_000_000
+    assert exchange.mark(AAA.con_id) == before == 100 * UNITS_PER_DOLLAR

@@ -9,6 +9,7 @@ from src.domain.events import Filled
 from src.domain.market import Quote, Source
 from src.domain.orders import Order, OrderChange, TimeInForce
 from src.exchange.fill_models import Liquidity, realistic
+from src.exchange.units import UNITS_PER_DOLLAR
 from tests.exchange.examples import (
     at,
     at_prices,
@@ -152,13 +153,13 @@ def test_an_immediate_stop_limit_that_cannot_trade_when_triggered_is_cancelled()
     assert exchange.trade(order_id).status == "Cancelled"
 
 
-@pytest.mark.parametrize(("wanted", "price"), [(buy(1), "100.0002"), (sell(1), "100.0001")])
+@pytest.mark.parametrize(("wanted", "price"), [(buy(1), "100.000002"), (sell(1), "100.000001")])
 def test_an_order_that_arrives_inside_a_bar_meets_the_line_between_its_prints(wanted: Order, price: str) -> None:
-    """Half of the way from the open to the high: the price there is 100.00015, rounded against the order."""
+    """Half of the way from the open to the high: the price there is 100.0000015, rounded against the order."""
     exchange = new_exchange()
     give(exchange, bar(0, 100))
     send(exchange, wanted, 1 + 1 / 6)
-    events = give(exchange, bar(1, 100, 100.0003, 90, 90))
+    events = give(exchange, bar(1, 100, 100.000003, 90, 90))
     assert traded(events) == at_prices((wanted.action.sign, price))
     assert executions(events)[0].time == at(1 + 1 / 6)
 
@@ -223,7 +224,7 @@ def test_an_order_reaches_the_exchange_after_the_latency() -> None:
 
 def test_a_latency_of_zero_may_be_asked_for() -> None:
     """The preset's own parameter."""
-    exchange = new_exchange(realistic({1: Liquidity(100, 10)}, latency=0))
+    exchange = new_exchange(realistic({1: Liquidity(10_000, 10)}, latency=0))
     send(exchange, buy(1), 0)
     assert executions(give(exchange, bar(0, 100)))[0].time == T0
 
@@ -262,7 +263,7 @@ def test_one_sided_and_crossed_quotes_trade_nothing(bid: float, ask: float) -> N
     assert traded(exchange.submit(ACCOUNT, buy(1), at(1.1))) == []
     assert traded(exchange.submit(ACCOUNT, sell(2), at(1.1))) == []
     assert traded(give(exchange, bar(1, 100))) == []
-    assert exchange.mark(AAA.con_id) == 1_000_000
+    assert exchange.mark(AAA.con_id) == 100 * UNITS_PER_DOLLAR
     assert traded(exchange.quote(quote(3, 99.9, 100.1))) == at_prices((1, "100.1"), (-2, "99.9"))
 
 
@@ -327,7 +328,7 @@ def test_bars_make_the_market_of_a_day_without_quotes() -> None:
     tomorrow = bar(0, 98, 99, 97.5, 98.5)._replace(start=OPENS[1], end=OPENS[1] + MINUTE)
     assert traded(exchange.submit(ACCOUNT, sell(6), OPENS[1])) == []
     assert traded(exchange.advance(tomorrow.end, (tomorrow,))) == at_prices((-6, "98"))
-    assert exchange.mark(AAA.con_id) == 985_000
+    assert exchange.mark(AAA.con_id) == 98.5 * UNITS_PER_DOLLAR
     falling = bar(0, 98, 98, 96, 96)._replace(start=tomorrow.end, end=tomorrow.end + MINUTE)
     assert traded(exchange.advance(falling.end, (falling,))) == at_prices((1, "97"))
     assert exchange.trade(kept).is_done
@@ -339,10 +340,10 @@ def test_quotes_lapse_over_the_night_where_the_market_never_closes() -> None:
     exchange.quote(quote(0, 99.98, 100.02, 0))
     send(exchange, buy(1), 0)
     assert traded(give(exchange, bar(1, 99))) == []
-    assert exchange.mark(AAA.con_id) == 1_000_000
+    assert exchange.mark(AAA.con_id) == 100 * UNITS_PER_DOLLAR
     night = 15 * 60  # T0 is 14:30 UTC
     assert traded(give(exchange, bar(night, 98))) == at_prices((1, "98"))
-    assert exchange.mark(AAA.con_id) == 980_000
+    assert exchange.mark(AAA.con_id) == 98 * UNITS_PER_DOLLAR
     assert traded(exchange.quote(quote(night + 2, 97.0, 97.1))) == []
     assert traded(exchange.submit(ACCOUNT, sell(1), at(night + 3))) == at_prices((-1, "97"))
 
@@ -385,6 +386,6 @@ def test_the_mark_stands_over_the_night_until_the_first_price_of_the_day() -> No
     give(exchange, bar(0, 90))
     exchange.quote(quote(5, 99.0, 101.0))
     exchange.advance(at(24 * 60))
-    assert exchange.mark(AAA.con_id) == 1_000_000
+    assert exchange.mark(AAA.con_id) == 100 * UNITS_PER_DOLLAR
     give(exchange, bar(24 * 60, 103))
-    assert exchange.mark(AAA.con_id) == 1_030_000
+    assert exchange.mark(AAA.con_id) == 103 * UNITS_PER_DOLLAR

@@ -10,11 +10,12 @@ from typing import Any, Final, Self, TypeAlias, TypeVar
 
 from src.domain.orders import AccountId
 from src.exchange.commission import fee_schedule
-from src.exchange.exchange import Exchange, Listed
+from src.exchange.exchange import Exchange
 from src.exchange.fill_models import IDEAL, Liquidity, Preset, realistic
 from src.exchange.listings import listings
 from src.exchange.prices import SeededSource
 from src.exchange.sessions import Sessions
+from src.exchange.terms import Listed
 from src.exchange.units import units
 from src.gateways.tws_codec import (
     ClientHello,

@@ -8,10 +8,11 @@ from src.domain.events import BarClosed
 from src.domain.market import Bar, Contract, Quote, Source
 from src.domain.orders import AccountId, Action, Order, OrderType
 from src.exchange.commission import NoFees
-from src.exchange.exchange import Exchange, Listed
+from src.exchange.exchange import Exchange
 from src.exchange.fill_models import IDEAL, Preset
 from src.exchange.prices import Instant
 from src.exchange.sessions import Sessions
+from src.exchange.terms import Listed
 from src.runtime.clock import NS, Clock, ReplayClock
 from src.runtime.venue import Grow, Venue
 

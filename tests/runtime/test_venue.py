@@ -21,7 +21,7 @@ NEVER = Instant(at(10**7), (), ())
 
 def slow() -> Preset:
     """Half a cent of half spread, thirty shares, fifty milliseconds."""
-    return realistic({contract.con_id: Liquidity(50, 30) for contract in (AAA, BBB)})
+    return realistic({contract.con_id: Liquidity(5_000, 30) for contract in (AAA, BBB)})
 
 
 def first_trade(events: tuple[Event, ...]) -> OrderId:

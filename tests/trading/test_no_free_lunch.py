@@ -9,11 +9,12 @@ import pytest
 from src.brokers.simulated import SimulatedBroker
 from src.domain.orders import AccountId
 from src.exchange.commission import fee_schedule
-from src.exchange.exchange import Exchange, Listed
+from src.exchange.exchange import Exchange
 from src.exchange.fill_models import IDEAL
 from src.exchange.listings import listing
 from src.exchange.prices.seeded import SeededSource
 from src.exchange.sessions import Sessions
+from src.exchange.terms import Listed
 from src.runtime.calendars import sessions_between
 from src.runtime.clock import ReplayClock
 from src.runtime.venue import Venue

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from src.domain.market import Contract
 from src.domain.orders import AccountId, Action, CommissionReport, Execution, Fill, Order, OrderId, OrderStatus, Trade
 from src.exchange.ledger import Ledger
+from src.exchange.units import dollars
 from src.trading.portfolio import Portfolio
 
 MSFT = Contract("MSFT", con_id=1)
@@ -51,7 +52,7 @@ def test_a_round_trip_realizes_its_gain_less_both_commissions() -> None:
 trades = st.lists(
     st.tuples(
         st.integers(-300, 300).filter(bool),
-        st.integers(1, 10_000_000),
+        st.integers(1, 1_000_000_000),
         st.integers(0, 500),
         st.sampled_from(["with", "after", "before", "twice"]),
     ),
@@ -68,7 +69,7 @@ def test_it_agrees_with_the_exchange_ledger_whatever_the_order_of_reports(
     ledger, portfolio = Ledger(), Portfolio()
     account = ledger.open(ACCOUNT, Decimal(0))
     for number, (signed, units, cents, when) in enumerate(steps):
-        exec_id, price, commission = str(number), Decimal(units) / 10_000, Decimal(cents) / 100
+        exec_id, price, commission = str(number), dollars(units), Decimal(cents) / 100
         with localcontext(prec=34):
             ledger.apply(account, MSFT, signed, units, commission, 0)
         report = CommissionReport(exec_id, commission, None)

@@ -72,7 +72,7 @@ def session_prices(listing: Listing, seed: int, day: int, exact: "Floats", activ
     bid = np.maximum(np.floor(mid - half + 1e-9), 1)
     ask = np.maximum(np.ceil(mid + half - 1e-9), bid + 1)
     per_dollar = round(1 / tick)
-    chance = generator(seed, listing.symbol, _BOOK, day)
+    chance = generator(seed, listing.local_symbol, _BOOK, day)
     lot = 100 if listing.displayed_size >= 100 else 1
     sizes = np.rint(listing.displayed_size / lot * np.exp(0.5 * chance.standard_normal((2, seconds)) - 0.125))
     bid_size, ask_size = np.maximum(sizes, 1) * lot

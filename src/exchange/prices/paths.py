@@ -6,7 +6,7 @@ The walk sets out from the real close again every ten years, forwards and backwa
 martingale ends at one cent in 2100. Those few nights (the next is 2034-12-29) jump.
 
 A path is a function of (seed, symbol, session): not of where one starts, how finely one steps, or who else is there.
-Prints are whole cents, one cent at least; a quote is the mid -+ the half spread, rounded outward to the tick.
+Prints are whole ticks, one tick at least; a quote is the mid -+ the half spread, rounded outward to the tick.
 """
 
 from typing import Final
@@ -38,7 +38,7 @@ class Paths:
 
     def session(self, listing: Listing, block: Block) -> SessionPrices:
         """The prices of `listing` in the session `block`."""
-        kept = self._sessions.setdefault(listing.symbol, {})
+        kept = self._sessions.setdefault(listing.local_symbol, {})
         if block not in kept:
             _forget_oldest(kept)
             kept[block] = self._make(listing, block)
@@ -52,11 +52,11 @@ class Paths:
         base = max(anchor + (day - anchor - 1) // _ERA_DAYS * _ERA_DAYS, FIRST_DAY)
         own_variance = listing.annual_volatility**2 - (listing.beta * _FACTOR_VOLATILITY) ** 2
         factor = self._walk(_FACTOR, _FACTOR_VOLATILITY)
-        own = self._walk(listing.symbol, max(own_variance, _LEAST_OWN_VOLATILITY**2) ** 0.5)
+        own = self._walk(listing.local_symbol, max(own_variance, _LEAST_OWN_VOLATILITY**2) ** 0.5)
         if block not in self._factor:
             _forget_oldest(self._factor)
             self._factor[block] = bridge(factor, self._seed, _FACTOR, day, seconds)
-        market, mine = self._factor[block], bridge(own, self._seed, listing.symbol, day, seconds)
+        market, mine = self._factor[block], bridge(own, self._seed, listing.local_symbol, day, seconds)
         (market_open, market_variance), (own_open, own_open_variance) = (
             factor.at_open(day, base),
             own.at_open(day, base),

@@ -3,11 +3,11 @@
 P&L on invented prices says nothing of a strategy.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from itertools import chain, repeat
 from itertools import count as integers
-from math import inf
+from math import inf, nan
 from typing import TYPE_CHECKING, Final
 
 from src.domain.errors import ConfigurationError, NoMarketDataError, UnknownContractError
@@ -86,10 +86,10 @@ class SeededSource:
 
     def history(self, contract: Contract, size_seconds: int, count: int, end: int) -> list[Bar]:
         """The last `count` bars that ended at or before `end`, from the same path, as far as the sessions reach."""
-        listing = next((known for known in self._listings if known.symbol == contract.symbol), None)
+        listing = next((known for known in self._listings if known.local_symbol == contract.local_symbol), None)
         if listing is None:
-            names = tuple(known.symbol for known in self._listings)
-            raise UnknownContractError(f"no prices of {contract.symbol} here", candidates=names)
+            names = tuple(known.local_symbol for known in self._listings)
+            raise UnknownContractError(f"no prices of {contract.local_symbol} here", candidates=names)
         if size_seconds <= 0 or _DAY_SECONDS % size_seconds:
             raise NoMarketDataError(f"no bars of {size_seconds} seconds: a bar must be a whole part of a day")
         found: list[list[Bar]] = []
@@ -180,7 +180,7 @@ class SeededSource:
             np.maximum.reduceat(printed, at),
             np.minimum.reduceat(printed, at),
             printed[after - 1],
-            np.maximum(prices.traded[after] - prices.traded[at], 1.0),
+            np.maximum(prices.traded[after] - prices.traded[at], min(listing.daily_volume, 1.0)),
         )
         return list(map(_new_bar, zip(repeat(listing.contract), *(c.tolist() for c in columns), strict=False)))
 
@@ -200,8 +200,9 @@ class SeededSource:
         self, listing: Listing, block: Block, rows: "NDArray[np.int64] | slice", moments: list[int]
     ) -> "Iterator[Quote]":
         prices = self._paths.session(listing, block)
-        columns = (prices.bid, prices.ask, prices.bid_size, prices.ask_size, prices.last)
-        fields = (column[rows].tolist() for column in columns)
+        columns = (prices.bid, prices.ask, prices.bid_size, prices.ask_size)
+        fields: list[Iterable[float]] = [column[rows].tolist() for column in columns]
+        fields.append(prices.last[rows].tolist() if listing.daily_volume else repeat(nan))
         return map(_new_quote, zip(repeat(listing.contract), moments, *fields, repeat(Source.SIMULATED), strict=False))
 
 
