@@ -21,6 +21,7 @@ from src.brokers.reconciling import is_listed
 from src.brokers.risk import check, check_bracket, check_change, check_slips, lost_too_much
 from src.brokers.risk_rules import Refusal
 from src.domain.account import AccountSummary
+from src.domain.codes import NOT_ALLOWED
 from src.domain.errors import (
     BrokerError,
     NoMarketDataError,
@@ -311,8 +312,12 @@ class Admission:
                 self.unsettled[order.order_ref] = Unsettled(order, monotonic(), connection)
                 self._in_flight.setdefault(order.order_ref, Commitment(order, order.quantity))
 
-    def rejected(self, order: Order) -> None:
-        """The venue has rejected an order; too many within a minute halt its symbol."""
+    def rejected(self, order: Order, code: int | None) -> None:
+        """The venue has rejected an order; too many in a minute halt its symbol, one that is not allowed at once."""
+        if code in NOT_ALLOWED and not self._plain:
+            words = f"this account may not trade {order.contract.symbol} (TWS code {code})"
+            _log.error("no new risk in %s in this session: %s", order.contract.symbol, words)
+            self._halted[order.contract.con_id] = words
         most, count = self.limits.reject_streak, self.books.rejected(order)
         if most is not None and count >= most:
             symbol = order.contract.symbol

@@ -317,7 +317,7 @@ class GuardedBroker(Readings):
             for order in orders:
                 books.state(order.order_ref, IntentState.REJECTED, error.reason)
             admission.release(orders)
-            admission.rejected(orders[0])
+            admission.rejected(orders[0], error.code)
             raise
         except BaseException as error:
             for order in orders:

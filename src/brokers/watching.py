@@ -246,7 +246,7 @@ class Watch:
             self._books.tell(*outcome_of(trade, self._broker.now()))
             self._settled(unsettled)
         if trade.status is OrderStatus.INACTIVE and trade.origin is Origin.OURS:
-            self._admission.rejected(trade.order)
+            self._admission.rejected(trade.order, trade.code)
 
     # --- what is not known ------------------------------------------------------------------------------------------
 

@@ -83,6 +83,8 @@ _INVALID: Final = (
     *(106, 107, 109, 110, 111, 113, 116, 125, 126, 133, 140, 141, 144, 145, 147, 163, 164),
     *(201, 203, 321, 387, 388, 434, 460, 463, 10006, 10289, 10293, 10318),
 )
+#: The account may not trade that: no repetition changes it.
+NOT_ALLOWED: Final = frozenset({203, 460})
 #: A change is refused.
 _NOT_CHANGED: Final = (104, 105, 134, 329, 2102)
 #: One request could not be sent, or TWS failed over it.
@@ -131,6 +133,11 @@ def meaning(code: int, kind: RequestKind) -> Meaning:
     if code in _INFO_RANGE or kind is RequestKind.NONE:
         return Meaning.INFO
     return Meaning.FAILED if kind is RequestKind.DATA else Meaning.UNKNOWN
+
+
+def is_information(code: int) -> bool:
+    """Whether a code is known to be, or by its number must be, nothing that a person has to know."""
+    return code in CODES or code in _INFO_RANGE
 
 
 def says_read_only(code: int, text: str) -> bool:

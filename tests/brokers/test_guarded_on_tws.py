@@ -245,6 +245,19 @@ def test_three_rejections_in_a_minute_halt_the_symbol(opened: Open, gateway: Pap
     broker.place_order(replace(order(quantity=1), contract=Contract("MSFT")))
 
 
+@pytest.mark.parametrize("code", [203, 460])
+def test_what_the_account_may_not_trade_is_not_tried_again(opened: Open, gateway: PaperGateway, code: int) -> None:
+    broker = opened()
+    gateway.play(f"- {{on: newOrder, code: {code}}}")
+    with pytest.raises(OrderRejectedError) as caught:
+        broker.place_order(order(quantity=1))
+    assert not isinstance(caught.value, OrderRefusedError)
+    gateway.behave()
+    with pytest.raises(OrderRefusedError, match="may not trade NVDA"):
+        broker.place_order(order(quantity=2))
+    broker.place_order(replace(order(quantity=1), contract=Contract("MSFT")))
+
+
 def test_a_strategy_that_runs_away_is_halted_until_a_person_says_so(opened: Open, tmp_path: Path) -> None:
     broker = opened(risk={"RISK_ORDERS_PER_MINUTE": "3", "RISK_DUPLICATE_SECONDS": "off"})
     for _ in range(3):

@@ -4,7 +4,7 @@ Each connection has one of its own: a late word of a connection that is gone is 
 """
 
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from src.brokers.tws import convert
 from src.brokers.tws.connection import Connection
@@ -17,6 +17,9 @@ from src.runtime.clock import monotonic
 
 if TYPE_CHECKING:
     from src.brokers.tws.session import Session
+
+#: IB's 50 messages a second were exceeded.
+_PACING: Final = 100
 
 
 class Hearing:
@@ -104,6 +107,8 @@ class Hearing:
     def on_error(self, request: int, code: int, text: str) -> None:  # noqa: D102
         session = self._session
         self.connection.heard(code, text)
+        if code == _PACING:
+            session.slow_down()
         if session.orders.knows(OrderId(request)):
             session.orders.heard(OrderId(request), code, text, session.now())
         elif session.quotes.knows(request):

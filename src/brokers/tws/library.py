@@ -215,6 +215,10 @@ class Wire:
         self.ib.client.reqMktData(request, convert.contract_to(self.module, contract), "", False, False, [])
         return request
 
+    def unsubscribe_quotes(self, request: int) -> None:
+        """End a stream of quotes."""
+        self.ib.client.cancelMktData(request)
+
     def subscribe_bars(self, contract: Contract) -> int:
         """Stream five-second bars; returns the request's id."""
         request = self.next_id()
@@ -229,6 +233,10 @@ class Wire:
     def set_data_type(self, data_type: int) -> None:
         """Live, frozen, delayed or delayed-frozen, for the subscriptions to come."""
         self.ib.client.reqMarketDataType(data_type)
+
+    def subscribe_account(self, account: str) -> None:
+        """Stream the account's values and portfolio, once more."""
+        self.ib.client.reqAccountUpdates(True, account)
 
     def subscribe_pnl(self, account: str) -> int:
         """Stream the account's profit and loss; returns the request's id."""

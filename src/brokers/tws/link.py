@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final
 
-from src.domain.codes import Meaning, RequestKind, meaning
+from src.domain.codes import Meaning, RequestKind, is_information, meaning
 from src.domain.events import Event, Notice
 from src.runtime.clock import monotonic
 
@@ -36,7 +36,7 @@ class Link:
         what = meaning(code, RequestKind.NONE)
         if what is Meaning.CLIENT_ID_IN_USE:  # what ends the connecting is told by its error
             return Meaning.INFO
-        if what is Meaning.INFO:
+        if what is Meaning.INFO and is_information(code):
             _log.debug("TWS: %s %s", code, text)
         elif not self._is_repeated(code, text):
             _log.warning("TWS: %s %s", code, text)

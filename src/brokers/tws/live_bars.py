@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from src.domain.aggregation import BarAggregator
+from src.domain.codes import Meaning, RequestKind, meaning
 from src.domain.errors import BrokerError
 from src.domain.events import BarClosed
 from src.domain.market import Bar, BarSize, Contract
@@ -131,9 +132,16 @@ class LiveBars:
     # --- what TWS says ----------------------------------------------------------------------------------------------
 
     def heard(self, request: int, code: int, text: str) -> None:
-        """Five-second bars are refused: build them from trades instead."""
+        """Five-second bars are refused: build them from trades instead. Ended by a reset, they are asked for anew."""
+        what = meaning(code, RequestKind.DATA)
+        if what in (Meaning.INFO, Meaning.DELAYED, Meaning.PACING):
+            return
         feed = self._by_request.pop(request)
-        if not feed.from_trades:
+        if what is Meaning.STREAM_RESET:
+            _log.warning("the bars of %s have ended and are asked for anew: %s %s", feed.contract.symbol, code, text)
+            self._feeds.pop(feed.contract.con_id, None)
+            self._subscribe(feed.contract)
+        elif not feed.from_trades:
             _log.info(
                 "no real-time bars of %s (%s %s): they are built from its trades", feed.contract.symbol, code, text
             )

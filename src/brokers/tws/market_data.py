@@ -4,6 +4,7 @@
 """
 
 import asyncio
+import logging
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -13,9 +14,10 @@ from src.brokers.tws.accounts import source_of
 from src.brokers.tws.convert import market_price, market_size
 from src.domain.codes import Meaning, RequestKind, meaning
 from src.domain.errors import ConnectionLostError, NoMarketDataError
-from src.domain.events import Event, QuoteChanged
+from src.domain.events import Event, Notice, QuoteChanged
 from src.domain.market import Contract, Mode, Quote
 
+_log: Final = logging.getLogger(__name__)
 #: Seconds that a first quote may take: TWS ends a snapshot after as many.
 FIRST_QUOTE_SECONDS: Final = 11.0
 #: Once one price has come, the others follow at once, or there are none.
@@ -72,10 +74,23 @@ class _Subscription:
 
 
 class MarketData:
-    """The quotes of one connection. `now` is epoch ns; `send` subscribes and returns the request's id."""
+    """The quotes of one connection. `now` is epoch ns; `send` subscribes and returns the request's id.
 
-    def __init__(self, now: Callable[[], int], events: list[Event], send: Callable[[Contract], int]) -> None:
-        self._now, self._events, self._send = now, events, send
+    Prices that another session of the same user has taken are asked for again after `competing` seconds, by `send` and,
+    for what may be left of the earlier request, `cancel`.
+    """
+
+    def __init__(
+        self,
+        now: Callable[[], int],
+        events: list[Event],
+        send: Callable[[Contract], int],
+        cancel: Callable[[int], None],
+        competing: float,
+    ) -> None:
+        self._now, self._events, self._send, self._cancel, self._pause = now, events, send, cancel, competing
+        self._taken: dict[int, tuple[_Subscription, asyncio.TimerHandle]] = {}  # by con_id
+        self._told: set[int] = set()
         self.mode = Mode.DISCONNECTED
         self._by_request: dict[int, _Subscription] = {}
         self._by_contract: dict[int, _Subscription] = {}
@@ -92,6 +107,8 @@ class MarketData:
     def subscribe(self, contract: Contract) -> None:
         """Stream a contract's quotes from now on; once is enough."""
         if contract.con_id not in self._by_contract:
+            if (taken := self._taken.pop(contract.con_id, None)) is not None:
+                taken[1].cancel()
             subscription = _Subscription(self._send(contract), contract)
             self._by_contract[contract.con_id] = self._by_request[subscription.request] = subscription
 
@@ -167,6 +184,24 @@ class MarketData:
             symbol = subscription.contract.symbol
             subscription.failure = NoMarketDataError(f"no market data of {symbol}: {text}{cure}", code=code)
             self._drop(subscription)
+            if what is Meaning.COMPETING_SESSION:
+                self._try_later(subscription, code, text)
+
+    def _try_later(self, subscription: _Subscription, code: int, text: str) -> None:
+        """Somebody else has these prices for now."""
+        contract = subscription.contract
+
+        def again() -> None:
+            self._cancel(subscription.request)
+            self.subscribe(contract)
+
+        timer = asyncio.get_running_loop().call_later(self._pause, again)
+        self._taken[contract.con_id] = subscription, timer
+        if contract.con_id not in self._told:
+            self._told.add(contract.con_id)
+            said = f"{contract.symbol}: {text}; its prices are asked for again every {self._pause:g} s"
+            _log.warning("TWS: %s %s", code, said)
+            self._events.append(Notice(self._now(), code, said))
 
     def _touch(self, subscription: _Subscription) -> None:
         subscription.stale = False
@@ -195,6 +230,7 @@ class MarketData:
                 continue
             before = self.latest.get(subscription.contract.con_id)
             self.latest[subscription.contract.con_id] = quote
+            self._told.discard(subscription.contract.con_id)
             if subscription.is_complete and (before is None or before[2:] != quote[2:]):
                 self._events.append(QuoteChanged(quote))
         self._changed.clear()
@@ -220,7 +256,11 @@ class MarketData:
 
     def lost(self) -> list[Contract]:
         """The connection is gone, and every quote stale; returns what was subscribed to."""
-        contracts = [subscription.contract for subscription in self._by_contract.values()]
+        for _, timer in self._taken.values():
+            timer.cancel()
+        taken = [subscription for subscription, _ in self._taken.values()]
+        contracts = [subscription.contract for subscription in (*self._by_contract.values(), *taken)]
+        self._taken.clear()
         for subscription in self._by_contract.values():
             subscription.failure = ConnectionLostError("the connection was lost")
             subscription.wake.set()

@@ -58,6 +58,10 @@ class MessagePacer:
         self._take(messages)
         return True
 
+    def rest(self) -> None:
+        """TWS says that it was too many: none in the second that follows."""
+        self._sent.extend([self._now()] * self._limit)
+
     def _free(self) -> int:
         """How many may leave now."""
         horizon = self._now() - _WINDOW

@@ -82,7 +82,13 @@ class Session:
         self.pnl_failure: NotSupportedError | None = None
         self._wanted: list[Contract] = []  # quotes to subscribe to once connected again
         self.book, self.account = OrderBook(now, self.events), AccountBook(now, self.events)
-        self.quotes = MarketData(now, self.events, lambda contract: self.wire.subscribe_quotes(contract))  # noqa: PLW0108
+        self.quotes = MarketData(
+            now,
+            self.events,
+            lambda contract: self.wire.subscribe_quotes(contract),  # noqa: PLW0108  # another wire after each connection
+            lambda request: self.wire.unsubscribe_quotes(request),  # noqa: PLW0108
+            timing.competing,
+        )
         self.orders = Orders(self, self.book, self._pacer, settings.order_timeout, timing.oldest_order)
         self.link = Link(now, self.events)
         self._keeper = Keeper(self, self._reopen, self._gone, settings, timing, now, new_chance())
@@ -90,7 +96,7 @@ class Session:
         self._history = History(lambda: self.wire, now, self._pacer)
         self.live_bars = LiveBars(
             now,
-            lambda contract: self.wire.subscribe_bars(contract),  # noqa: PLW0108  # another wire after each connection
+            lambda contract: self.wire.subscribe_bars(contract),  # noqa: PLW0108
             self._unsubscribe_bars,
             self.quotes.subscribe,
             self.history,
@@ -106,6 +112,7 @@ class Session:
         self.last_message: float | None = None
         self.connections = 0
         self.looking = Looking(self, settings, timing)
+        self._has_asked_again = False
         self.skew: float | None = None  # seconds by which TWS's clock is ahead of ours
 
     # --- connection -------------------------------------------------------------------------------------------------
@@ -130,6 +137,7 @@ class Session:
         connection = hearing.connection = Connection(wire, self._settings, host, port, client_id)
         self._wire, self.connection, self._hearing, self.pnl_request = wire, connection, hearing, None
         self.link.is_up = True
+        self._has_asked_again = False
         self.looking.begin()
         try:
             await connection.open()
@@ -346,8 +354,24 @@ class Session:
             self.break_off(f"{code} {text}: set IBKR_PORT to TWS's new port, and start a new session", for_good=True)
         elif what is Meaning.FARM_DOWN and code == _PRICES_DOWN:
             self.quotes.stale()  # TWS does not say whose: what still ticks is good again at once
+        elif what is Meaning.ACCOUNT_DATA:
+            self._ask_for_account_again(code, text)
         elif what in (Meaning.FRAMING_LOST, Meaning.NOT_CONNECTED):
             self.break_off(f"{code} {text}")
+
+    def slow_down(self) -> None:
+        """TWS has had too many messages: nothing leaves for a second."""
+        self._pacer.rest()
+
+    def _ask_for_account_again(self, code: int, text: str) -> None:
+        """Another program has taken the account's values: they are asked for again, once a connection."""
+        if self._has_asked_again or self._wire is None:
+            _log.error(
+                "the account's values do not come any more: %s %s: let one program alone ask for them", code, text
+            )
+            return
+        self._has_asked_again = True
+        self._wire.subscribe_account(self.account.account)
 
     # --- how it is looked after: see `Patient` -----------------------------------------------------------------------
 

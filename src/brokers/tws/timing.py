@@ -21,6 +21,8 @@ class Timing:
     #: The longest pause between two attempts to reconnect, and between two words about it.
     longest_pause: float = 60.0
     reminder: float = 900.0
+    #: Before prices are asked for again that another session of the same user has taken (10197).
+    competing: float = 60.0
     #: A gap in the day's time, or in our own, that means the computer has slept.
     slept: float = 30.0
     #: Seconds by which TWS's clock and ours may differ: said, and then refused on a real account.

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from decimal import Decimal
+from time import monotonic
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from src.gateways.tws_codec import (
     CurrentTime,
     ExecutionDataEnd,
     PlaceOrder,
+    ReqAccountUpdates,
     ReqCurrentTime,
     ReqExecutions,
     ReqIds,
@@ -283,3 +285,36 @@ def test_clocks_that_differ_too_much_stop_orders(tws: ScriptedTws) -> None:
     tws.on(ReqCurrentTime, lambda client, _: client.send(CurrentTime(wall_clock() // NS)))
     wait_until(lambda: broker.health().error is None)
     broker.disconnect()
+
+
+# --- what TWS says of no order -------------------------------------------------------------------------------------
+
+
+def test_account_values_taken_by_another_program_are_asked_for_again_once(
+    tws: ScriptedTws, broker: TwsBroker, caplog: pytest.LogCaptureFixture
+) -> None:
+    before = len(tws.asked(ReqAccountUpdates))
+    for _ in range(3):
+        tws.say(lambda client: client.error(-1, 2100, "API client has been unsubscribed from account data."))
+    wait_until(lambda: caplog.text.count("the account's values do not come any more") == 2)
+    wait_until(lambda: len(tws.asked(ReqAccountUpdates)) == before + 1)
+    assert broker.is_connected
+
+
+def test_an_unknown_message_is_a_warning(tws: ScriptedTws, broker: TwsBroker, caplog: pytest.LogCaptureFixture) -> None:
+    stream = broker.events()
+    tws.say(lambda client: client.error(-1, 98765, "Something new."))
+    tws.say(lambda client: client.error(-1, 2104, "Market data farm connection is OK:usfarm"))
+    wait_until(lambda: len(broker.messages) >= 2)
+    assert [each.code for each in stream.arrived() if isinstance(each, Notice)] == [98765]
+    assert [record.levelname for record in caplog.records if "98765" in record.getMessage()] == ["WARNING"]
+
+
+def test_too_many_messages_are_followed_by_a_pause(tws: ScriptedTws, broker: TwsBroker) -> None:
+    tws.on(PlaceOrder, accept)
+    broker.qualify(NVDA)
+    tws.say(lambda client: client.error(-1, 100, "Max rate of messages per second has been exceeded"))
+    wait_until(lambda: (100, "Max rate of messages per second has been exceeded") in broker.messages)
+    since = monotonic()
+    broker.place_order(LIMIT)
+    assert monotonic() - since > 0.5

@@ -10,15 +10,17 @@ from time import monotonic
 import pytest
 
 from src.brokers.tws.broker import TwsBroker
+from src.brokers.tws.timing import Timing
 from src.domain.errors import (
     ConnectionLostError,
     NoMarketDataError,
     RequestTimeoutError,
     UnknownContractError,
 )
-from src.domain.events import BarClosed, QuoteChanged
+from src.domain.events import BarClosed, Notice, QuoteChanged
 from src.domain.market import BarSize, Contract, Source
 from src.gateways.tws_codec import (
+    CancelMktData,
     ContractData,
     ContractDataEnd,
     HistoricalBar,
@@ -126,6 +128,42 @@ def test_no_data_has_its_cause_at_once_and_can_be_asked_for_again(
     assert monotonic() - since < 2
     tws.on(ReqMktData, MARKET)
     assert broker.quote(NVDA).bid == 120.5
+
+
+def test_prices_that_another_session_has_taken_are_asked_for_again(tws: ScriptedTws) -> None:
+    """Told once, old at once, and there again when the other session has ended."""
+    broker = tws.broker(timing=Timing(competing=0.2))
+    broker.connect()
+    tws.on(ReqMktData, MARKET)
+    stream = broker.events(NVDA)
+    broker.quote(NVDA)
+    tws.on(ReqMktData, lambda client, message: client.error(message.req_id, 10197, "competing session"))
+    [first] = tws.asked(ReqMktData)
+    tws.say(lambda client: client.error(first.req_id, 10197, "competing session"))
+    wait_until(lambda: len(tws.asked(ReqMktData)) >= 3)
+    assert broker.latest_quote(broker.qualify(NVDA)) is None
+    tws.on(ReqMktData, MARKET)
+    wait_until(lambda: broker.latest_quote(broker.qualify(NVDA)) is not None)
+    asked = tws.asked(ReqMktData)
+    assert [each.req_id for each in tws.asked(CancelMktData)] == [each.req_id for each in asked[:-1]]
+    notices = [event for event in stream.arrived() if isinstance(event, Notice)]
+    assert [event.code for event in notices] == [10197]
+    broker.disconnect()
+    assert len(tws.asked(ReqMktData)) == len(asked)
+
+
+def test_prices_taken_by_another_session_are_asked_for_after_a_lost_connection(tws: ScriptedTws) -> None:
+    """Once: what waited for its minute does not wait any more."""
+    broker = tws.broker(timing=Timing(competing=3600.0, longest_pause=0.1), reconnect_delay=0.02)
+    broker.connect()
+    tws.on(ReqMktData, lambda client, message: client.error(message.req_id, 10197, "competing session"))
+    with pytest.raises(NoMarketDataError, match="logged in elsewhere"):
+        broker.quote(NVDA)
+    tws.on(ReqMktData, MARKET)
+    tws.say(lambda client: client.reset())
+    wait_until(lambda: broker.is_connected and broker.latest_quote(broker.qualify(NVDA)) is not None)
+    assert len(tws.asked(ReqMktData)) == 2
+    broker.disconnect()
 
 
 def test_a_closed_market_has_its_last_price_and_no_sides(tws: ScriptedTws, broker: TwsBroker) -> None:
@@ -372,3 +410,17 @@ def test_where_five_seconds_are_refused_trades_are_subscribed_to(tws: ScriptedTw
     tws.on(ReqRealTimeBars, lambda client, message: client.error(message.req_id, 420, "No market data permissions"))
     with broker.events(NVDA, bars=BarSize.MIN_1):
         wait_until(lambda: len(tws.asked(ReqMktData)) == 1)
+
+
+@pytest.mark.parametrize("code", [10182, 10225, 317])
+def test_bars_whose_stream_was_reset_are_asked_for_anew(tws: ScriptedTws, broker: TwsBroker, code: int) -> None:
+    """They are not refused: nothing is built from trades."""
+    with broker.events(NVDA, bars=BarSize.MIN_1) as stream:
+        wait_until(lambda: len(tws.asked(ReqRealTimeBars)) == 1)
+        [first] = tws.asked(ReqRealTimeBars)
+        tws.say(lambda client: client.error(first.req_id, code, "resubscribe"))
+        wait_until(lambda: len(tws.asked(ReqRealTimeBars)) == 2)
+        second = tws.asked(ReqRealTimeBars)[1]
+        tws.say(lambda client: fives(client, second.req_id, START - START % MINUTE, 12))
+        assert isinstance(stream.next(timeout=5), BarClosed)
+    assert tws.asked(ReqMktData) == []
