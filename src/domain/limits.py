@@ -129,8 +129,9 @@ def _read(name: str, text: str, mode: Mode) -> object:
 
 
 def nearest_limit(name: str) -> str:
-    """A clause naming the limit most like `name`."""
-    return f"did you mean {get_close_matches(name.upper(), sorted(FIELDS), n=1, cutoff=0.0)[0]}?"
+    """A clause naming the limit that `name` must mean, or where all are listed."""
+    near = get_close_matches(name.upper(), sorted(FIELDS), n=1, cutoff=0.75)
+    return f"did you mean {near[0]}?" if near else "docs/risk.md lists them"
 
 
 # --- how they are written ---------------------------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 """The names under which people write settings: one canonical name for each field, and its aliases."""
 
+import re
 from difflib import get_close_matches
 from typing import Final
 
@@ -53,6 +54,12 @@ CREDENTIALS: Final = frozenset({"IB_USERNAME", "IB_PASSWORD", "IBKR_USERNAME", "
 RISK_PREFIX: Final = "RISK_"
 #: Names that begin so are meant for us; an unknown one among others' is none of our business.
 OUR_PREFIXES: Final = ("IBKR_", "SIM_", "METRICS_", "NOTIFY_")
+#: Of those, the one that no other program uses; and what is looked at in an environment at all, slips included.
+_OURS_ALONE: Final = "IBKR_"
+_MAYBE_OURS: Final = re.compile("(I[BKR]{1,3}|SIM|METRICS?|NOTIFY|RISKS?|STRATEGY|INITI?A?L)_")
+#: How like a known name a word must be to be taken for it: named as what may be meant, or held for a slip unasked.
+_NEAR: Final = 0.75
+_HARDLY_ANOTHER: Final = 0.85
 
 _KNOWN: Final = frozenset(name for names in NAMES.values() for name in names) | CREDENTIALS
 _OTHER_MODE: Final = {"paper": "IBKR_LIVE_ACCOUNT_ID", "live": "IBKR_PAPER_ACCOUNT_ID"}
@@ -65,7 +72,15 @@ def is_known(name: str) -> bool:
 
 def is_meant_for_us(name: str) -> bool:
     """Whether a name that is no setting looks as if it should be one: ours but for its letters, or misspelt."""
-    return is_known(name.upper()) or name.upper().startswith(OUR_PREFIXES)
+    return is_known(name.upper()) or name.upper().startswith(OUR_PREFIXES) or _like(name, _HARDLY_ANOTHER) is not None
+
+
+def is_meant_among_others(name: str) -> bool:
+    """The same of a variable in the environment of a process, where most have nothing to do with us."""
+    upper = name.upper()
+    if upper.startswith(_OURS_ALONE):
+        return True
+    return _MAYBE_OURS.match(upper) is not None and (is_known(upper) or _like(upper, _HARDLY_ANOTHER) is not None)
 
 
 def names_of(field: str, account_type: str) -> tuple[str, ...]:
@@ -74,8 +89,16 @@ def names_of(field: str, account_type: str) -> tuple[str, ...]:
 
 
 def nearest(name: str) -> str:
-    """A clause naming the known setting most like `name`; always one, since a hint beats none."""
-    if is_known(name.upper()):
-        return f"did you mean {name.upper()}?"
-    near = get_close_matches(name.upper(), sorted(_KNOWN - CREDENTIALS), n=1, cutoff=0.0)
-    return f"did you mean {near[0]}?"
+    """A clause naming the known setting that `name` must mean; where none is near, where they are listed."""
+    upper = name.upper()
+    if is_known(upper):
+        return f"did you mean {upper}?"
+    whole = next((known for names in NAMES.values() for known in names if known.endswith(f"_{upper}")), None)
+    near = whole or _like(upper, _NEAR)
+    return f"did you mean {near}?" if near else "the settings are listed in .env.example"
+
+
+def _like(name: str, closeness: float) -> str | None:
+    """The known setting most like a name, if it is that like it."""
+    near = get_close_matches(name.upper(), sorted(_KNOWN - CREDENTIALS), n=1, cutoff=closeness)
+    return near[0] if near else None

@@ -26,14 +26,14 @@ def _word(value: object) -> object:
     return value.lower() if isinstance(value, str) else value
 
 
-def _port_or(word: str) -> Callable[[object], int | None]:
+def _port_or(word: str, lowest: int) -> Callable[[object], int | None]:
     def parsed(value: object) -> int | None:
         text = "" if isinstance(value, bool) else str(value).lower()
         if text == word:
             return None
-        if re.fullmatch("[0-9]{1,5}", text) and int(text) <= _MAX_PORT:
+        if re.fullmatch("[0-9]{1,5}", text) and lowest <= int(text) <= _MAX_PORT:
             return int(text)
-        raise ValueError(f"should be {word} or a port from 0 to {_MAX_PORT}")
+        raise ValueError(f"should be {word} or a port from {lowest} to {_MAX_PORT}")
 
     return parsed
 
@@ -88,7 +88,7 @@ class _Values(TypedDict, total=False):
     __pydantic_config__ = ConfigDict(str_strip_whitespace=True, hide_input_in_errors=True)  # type: ignore[misc]
 
     host: Annotated[str, PlainValidator(_address)]
-    port: Annotated[int | None, PlainValidator(_port_or("auto"))]
+    port: Annotated[int | None, PlainValidator(_port_or("auto", 1))]
     client_id: Count
     check_client_id: Count
     backend: Annotated[Literal["auto", "tws", "simulated"], Word]
@@ -119,7 +119,7 @@ class _Values(TypedDict, total=False):
     sim_market_hours: Annotated[Literal["always", "nyse", "auto"], Word]
     sim_fees: Annotated[Literal["fixed", "commission", "none"], Word]
     metrics_host: Text
-    metrics_port: Annotated[int | None, PlainValidator(_port_or("off"))]
+    metrics_port: Annotated[int | None, PlainValidator(_port_or("off", 0))]
     metrics_linger: Annotated[float, BeforeValidator(_number), Field(ge=0, le=_DAY, allow_inf_nan=False)]
     metrics_token: Annotated[str, Field(min_length=16)]
     notify_webhook: Annotated[str, PlainValidator(_web_address)]

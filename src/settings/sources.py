@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from src.domain.errors import ConfigurationError
-from src.settings.names import CREDENTIALS, is_known, is_meant_for_us, nearest
+from src.settings.names import CREDENTIALS, is_known, is_meant_among_others, is_meant_for_us, nearest
 
 if TYPE_CHECKING:
     from yaml import Node
@@ -40,6 +40,9 @@ Source = Mapping[str, Given]
 def from_environment(environ: Mapping[str, str]) -> Source:
     """The settings among the variables of a process. A credential's value is not even looked at."""
     names = [name for name in environ if is_known(name) and name not in CREDENTIALS]
+    for name in environ:
+        if not is_known(name) and name.upper() not in CREDENTIALS and is_meant_among_others(name):
+            _log.warning("the environment: %s is no setting and is ignored: %s", name, nearest(name))
     return _by_name([Given(name, environ[name], "the environment") for name in names])
 
 

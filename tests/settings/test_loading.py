@@ -125,8 +125,8 @@ def test_bare_names_of_a_shell_are_never_read(tmp_path: Path) -> None:
 
 
 def test_zero_is_a_value(tmp_path: Path) -> None:
-    settings = load_settings(environ={"IBKR_CLIENT_ID": "0", "METRICS_PORT": "0"}, root=tmp_path, port=0)
-    assert (settings.client_id, settings.check_client_id, settings.port, settings.metrics_port) == (0, 100, 0, 0)
+    settings = load_settings(environ={"IBKR_CLIENT_ID": "0", "METRICS_PORT": "0"}, root=tmp_path, sim_seed=0)
+    assert (settings.client_id, settings.check_client_id, settings.sim_seed, settings.metrics_port) == (0, 100, 0, 0)
 
 
 def test_checks_use_a_client_id_of_their_own(tmp_path: Path) -> None:
@@ -188,6 +188,7 @@ def test_a_relative_state_folder_belongs_to_the_project(tmp_path: Path) -> None:
         ("IBKR_READ_ONLY", "perhaps"),
         ("IBKR_MARKET_DATA_TYPE", "5"),
         ("IBKR_CONNECT_TIMEOUT", "0"),
+        ("IBKR_PORT", "0"),
         ("IBKR_READ_TIMEOUT", "nan"),
         ("IBKR_ORDER_TIMEOUT", "inf"),
         ("IBKR_MAX_RECONNECT_ATTEMPTS", "-1"),

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from src.domain.errors import ConfigurationError
-from src.settings.sources import from_env_file, from_yaml
+from src.settings.sources import from_env_file, from_environment, from_yaml
 
 SECRET = "hunter2-do-not-print"
 
@@ -124,6 +124,54 @@ def test_an_unknown_yaml_key_is_an_error_that_names_it_and_the_nearest(config: P
     ) as caught:
         from_yaml(config)
     assert SECRET not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["bogus", "color", "IBKR_BANANA", "x"])
+def test_an_unknown_yaml_key_that_is_like_none_has_no_guess(config: Path, name: str) -> None:
+    config.write_text(f"{name}: 1\n")
+    with pytest.raises(ConfigurationError, match=rf"unknown setting {name}; the settings are listed in \.env\.example"):
+        from_yaml(config)
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("IBKR_PROT", "IBKR_PORT"), ("IKBR_PORT", "IBKR_PORT"), ("IBKR_CLIENTID", "IBKR_CLIENT_ID"),
+        ("METRICS_PROT", "METRICS_PORT"), ("METRIC_PORT", "METRICS_PORT"), ("ibkr_port", "IBKR_PORT"),
+        ("SIM_SEEDS", "SIM_SEED"), ("risk_hours", "RISK_HOURS"),
+    ],
+)  # fmt: skip
+def test_a_misspelt_variable_is_one_warning_without_its_value(
+    caplog: pytest.LogCaptureFixture, written: str, meant: str
+) -> None:
+    assert from_environment({written: SECRET}) == {}
+    (record,) = caplog.records
+    assert record.getMessage() == f"the environment: {written} is no setting and is ignored: did you mean {meant}?"
+
+
+def test_a_variable_of_ours_that_is_like_none_is_a_warning_without_a_guess(caplog: pytest.LogCaptureFixture) -> None:
+    assert from_environment({"IBKR_BANANA": SECRET}) == {}
+    (record,) = caplog.records
+    assert "IBKR_BANANA is no setting and is ignored: the settings are listed in .env.example" in record.getMessage()
+    assert SECRET not in caplog.text
+
+
+@pytest.mark.parametrize(
+    "name", ["PATH", "HOST", "PORT", "NOTIFY_SOCKET", "SIM_CARD", "METRICS_PATH", "IB_GATEWAY_VERSION", "ib_password"]
+)
+def test_another_program_s_variable_is_none_of_our_business(caplog: pytest.LogCaptureFixture, name: str) -> None:
+    assert from_environment({name: SECRET}) == {}
+    assert caplog.records == []
+
+
+@pytest.mark.parametrize("name", ["IKBR_PORT", "INITAL_CAPITAL", "STRATEGY_NAMES"])
+def test_a_key_of_the_file_that_is_all_but_ours_is_a_warning(
+    env: Path, caplog: pytest.LogCaptureFixture, name: str
+) -> None:
+    env.write_text(f"{name}={SECRET}\n")
+    assert values_of(env) == {}
+    (record,) = caplog.records
+    assert "did you mean" in record.getMessage()
 
 
 @pytest.mark.parametrize("text", [f"IBKR_ACCOUNT_ID: '{SECRET}\n", f"IBKR_PORT: *{SECRET}\n", f"a: b: {SECRET}\n"])
