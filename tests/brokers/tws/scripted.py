@@ -65,6 +65,8 @@ from src.runtime.clock import Clock
 from src.settings import Settings
 
 ACCOUNT = "DUSIM01"
+#: What comes at all has come within these seconds, on a busy machine too; what is in vain ends far sooner by itself.
+PATIENCE = 20.0
 NVDA = WireContract(
     4815747, "NVDA", "STK", exchange="SMART", primary_exchange="NASDAQ", currency="USD", trading_class="NMS"
 )
@@ -225,7 +227,18 @@ class ScriptedTws:
         async def run() -> None:
             what(self.clients[-1])
 
-        thread.call(run(), 5.0)
+        thread.call(run(), PATIENCE)
+
+    def settle(self) -> None:
+        """Come back once whoever has knocked is let in, and what it has sent is read."""
+        thread = self._thread
+        assert thread is not None
+
+        async def turns() -> None:
+            for _ in range(10):
+                await asyncio.sleep(0)
+
+        thread.call(turns(), PATIENCE)
 
     def broker(
         self,
@@ -234,9 +247,9 @@ class ScriptedTws:
         clock: Clock | None = None,
         **settings: Any,
     ) -> TwsBroker:
-        """A broker for this TWS, with short deadlines; not connected."""
-        short = {"connect_timeout": 1.0, "order_timeout": 1.5, "read_timeout": 2.0, **settings}
-        return TwsBroker(Settings(**short), "127.0.0.1", self.port, client_id=client_id, timing=timing, clock=clock)
+        """A broker for this TWS that waits for every answer; not connected. A test of silence shortens a deadline."""
+        patient = {"connect_timeout": PATIENCE, "order_timeout": PATIENCE, "read_timeout": PATIENCE, **settings}
+        return TwsBroker(Settings(**patient), "127.0.0.1", self.port, client_id=client_id, timing=timing, clock=clock)
 
     def __enter__(self) -> Self:
         self._thread = LoopThread("scripted-tws")
@@ -246,7 +259,7 @@ class ScriptedTws:
             self._server = await loop.create_server(lambda: Client(self), "127.0.0.1", 0)
             self.port = self._server.sockets[0].getsockname()[1]
 
-        self._thread.call(start(), 5.0)
+        self._thread.call(start(), PATIENCE)
         return self
 
     def __exit__(
@@ -260,11 +273,17 @@ class ScriptedTws:
                 with suppress(OSError):
                     client.transport.abort()
 
-        self._thread.call(stop(), 5.0)
+        self._thread.call(stop(), PATIENCE)
         self._thread.stop()
 
 
-def wait_until(true: Callable[[], bool], seconds: float = 5.0) -> None:
+def hurry(broker: TwsBroker, seconds: float = 0.3) -> None:
+    """Wait for answers only so long from now on: what is to be answered has been, and the rest is silence."""
+    broker._settings = replace(broker._settings, read_timeout=seconds)
+    broker._session.orders._timeout = seconds
+
+
+def wait_until(true: Callable[[], bool], seconds: float = PATIENCE) -> None:
     """Come back once something holds."""
     deadline, pause = monotonic() + seconds, Event()
     while not true():

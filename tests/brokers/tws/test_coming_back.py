@@ -1,6 +1,8 @@
 """TwsBroker when TWS goes away: it notices, comes back by itself, looks before it trades, and says what is wrong."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from decimal import Decimal
 from time import monotonic
 from typing import Any
@@ -26,11 +28,12 @@ from src.gateways.tws_codec import (
     StartApi,
 )
 from src.runtime.clock import NS, wall_clock
-from tests.brokers.tws.scripted import Client, ScriptedTws, accept, wait_until
+from tests.brokers.tws.scripted import PATIENCE, Client, ScriptedTws, accept, hurry, wait_until
 
 NVDA = Contract("NVDA")
 LIMIT = Order(NVDA, Action.BUY, Decimal(10), OrderType.LIMIT, Decimal("120.5"))
-SHORT = Timing(heartbeat=0.2, reconcile=0.3, look=0.2, longest_pause=0.1, reminder=0.2)
+#: Whoever is held up by a busy machine is not taken for dead.
+SHORT = Timing(heartbeat=2.0, reconcile=0.3, look=PATIENCE, longest_pause=0.1, reminder=0.2)
 
 
 def patient(tws: ScriptedTws, timing: Timing = SHORT, **settings: Any) -> TwsBroker:
@@ -100,7 +103,7 @@ def test_another_account_ends_it(tws: ScriptedTws, broker: TwsBroker, change: li
     stream = broker.events()
     tws.accounts = change
     lose(tws)
-    while stream.next(timeout=5) is not None:
+    while stream.next(PATIENCE) is not None:
         pass
     assert stream.ended
     assert says in (broker.health().error or "")
@@ -116,19 +119,19 @@ def test_a_client_id_that_stays_in_use_ends_it(tws: ScriptedTws, broker: TwsBrok
     before = len(tws.clients)
     with broker.events() as stream:
         lose(tws)
-        while stream.next(timeout=5) is not None:
+        while stream.next(PATIENCE) is not None:
             pass
     assert "in use" in (broker.health().error or "")
     assert len(tws.clients) == before + 5
 
 
 def test_it_gives_up_when_told_to_and_connect_still_works(tws: ScriptedTws) -> None:
-    broker = patient(tws, max_reconnect_attempts=2, connect_timeout=0.2)
+    broker = patient(tws, max_reconnect_attempts=2)
     stream = broker.events()
     answer = tws.answers[StartApi]
-    tws.on(StartApi, None)
+    tws.on(StartApi, lambda client, _: client.reset())
     lose(tws)
-    while stream.next(timeout=5) is not None:
+    while stream.next(PATIENCE) is not None:
         pass
     assert stream.ended
     assert "IBKR_MAX_RECONNECT_ATTEMPTS" in (broker.health().error or "")
@@ -174,8 +177,9 @@ def test_a_lost_link_is_one_change_however_often_it_is_told(tws: ScriptedTws, br
     assert [each.connected for each in stream.arrived() if isinstance(each, ConnectionChanged)] == [False, True]
 
 
-def test_it_does_not_trade_on_a_look_that_is_not_answered(tws: ScriptedTws, broker: TwsBroker) -> None:
+def test_it_does_not_trade_on_a_look_that_is_not_answered(tws: ScriptedTws) -> None:
     """1102 came, and the lists do not."""
+    broker = patient(tws, replace(SHORT, look=0.2), connect_timeout=1.0)
     tws.on(ReqExecutions, None)
     tws.say(lambda client: client.error(-1, 1100, "lost"))
     looks = len(tws.asked(ReqExecutions))
@@ -184,6 +188,7 @@ def test_it_does_not_trade_on_a_look_that_is_not_answered(tws: ScriptedTws, brok
     assert not broker.is_connected
     tws.on(ReqExecutions, ScriptedTws().answers[ReqExecutions])
     wait_until(lambda: broker.is_connected)
+    broker.disconnect()
 
 
 def test_a_lost_message_is_healed_by_the_next_look_and_told(tws: ScriptedTws, broker: TwsBroker) -> None:
@@ -251,6 +256,8 @@ def test_an_id_that_was_used_before_is_asked_for_and_is_no_cancel(tws: ScriptedT
         client.error(asked.order_id, 103, "Duplicate order id")
 
     tws.on(PlaceOrder, used)
+    broker.qualify(NVDA)
+    hurry(broker)
     with pytest.raises(Exception, match="not acknowledged"):
         broker.place_order(LIMIT)
     assert len(tws.asked(ReqIds)) == 1
@@ -262,23 +269,25 @@ def test_an_order_that_is_too_old_is_not_sent(tws: ScriptedTws) -> None:
     broker = patient(tws, Timing(oldest_order=0.3), max_requests_per_second=5)
     broker.qualify(NVDA)
     tws.on(PlaceOrder, accept)
-    sent = refused = 0
-    for _ in range(5):
+
+    def place(_: int) -> str:
         try:
             broker.place_order(LIMIT)
-            sent += 1
         except OrderRefusedError as error:
-            assert "nothing was sent" in str(error)  # noqa: PT017  # either may come
-            refused += 1
-    assert sent == len(tws.asked(PlaceOrder))
-    assert refused > 0
+            return str(error)
+        return "sent"
+
+    with ThreadPoolExecutor(12) as pool:
+        said = list(pool.map(place, range(12)))
+    assert said.count("sent") == len(tws.asked(PlaceOrder)) < 12
+    assert all(each == "sent" or "nothing was sent" in each for each in said)
     broker.disconnect()
 
 
 def test_clocks_that_differ_too_much_stop_orders(tws: ScriptedTws) -> None:
     tws.accounts = ["DU0000001"]
     tws.on(ReqCurrentTime, lambda client, _: client.send(CurrentTime(wall_clock() // NS - 300)))
-    broker = patient(tws)
+    broker = patient(tws, replace(SHORT, heartbeat=0.8, reconcile=60.0))  # it asks for the time when nothing comes
     wait_until(lambda: "clock" in (broker.health().error or ""))
     with pytest.raises(OrderRefusedError, match=r"differ by 30. s"):
         broker.place_order(LIMIT)

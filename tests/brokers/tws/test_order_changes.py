@@ -2,7 +2,7 @@
 # A Decimal equals an int, and an empty tuple every other.
 """Changes, cancels, executions and previews against a TWS on a bad day."""
 
-from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from threading import Thread
 from time import monotonic
@@ -34,7 +34,7 @@ from src.gateways.tws_codec import (
     ReqHistoricalData,
     ReqPositions,
 )
-from tests.brokers.tws.scripted import ACCOUNT, NVDA, Client, ScriptedTws, accept, wait_until
+from tests.brokers.tws.scripted import ACCOUNT, NVDA, PATIENCE, Client, ScriptedTws, accept, hurry, wait_until
 
 STOCK = Contract("NVDA")
 LIMIT = Order(STOCK, Action.BUY, Decimal(10), OrderType.LIMIT, Decimal("120.5"))
@@ -64,6 +64,7 @@ def test_a_refused_change_leaves_the_order_alone(tws: ScriptedTws, broker: TwsBr
 
 def test_an_unanswered_change_is_an_unknown_outcome(tws: ScriptedTws, broker: TwsBroker, placed: Trade) -> None:
     tws.on(PlaceOrder, None)
+    hurry(broker)
     with pytest.raises(OrderOutcomeUnknownError, match="modify"):
         broker.modify_order(placed.order_id, OrderChange(limit_price=Decimal(1)))
     assert broker.trade(placed.order_id) == placed
@@ -107,11 +108,13 @@ def test_a_refused_cancel_of_a_live_order_leaves_it(tws: ScriptedTws, broker: Tw
 
 def test_a_cancel_that_waits_for_the_exchange_says_so(tws: ScriptedTws, broker: TwsBroker, placed: Trade) -> None:
     tws.on(CancelOrder, lambda client, message: client.status(message.order_id, "PendingCancel"))
+    hurry(broker, 1.0)
     assert broker.cancel_order(placed.order_id).status is OrderStatus.PENDING_CANCEL
 
 
 def test_an_unanswered_cancel_is_an_unknown_outcome(tws: ScriptedTws, broker: TwsBroker, placed: Trade) -> None:
     tws.on(CancelOrder, None)
+    hurry(broker)
     with pytest.raises(OrderOutcomeUnknownError, match="cancel"):
         broker.cancel_order(placed.order_id)
 
@@ -175,7 +178,7 @@ def test_fills_while_we_were_away_are_told_once(tws: ScriptedTws, broker: TwsBro
         wait_until(lambda: not broker.is_connected)
         broker.connect()
         while not (events and isinstance(events[-1], ConnectionChanged) and events[-1].connected):
-            event = stream.next(timeout=5)
+            event = stream.next(PATIENCE)
             assert event is not None
             events.append(event)
         events.append(Notice(0, 0, "again"))
@@ -252,20 +255,21 @@ def test_thirty_two_threads_lose_no_order(tws: ScriptedTws, broker: TwsBroker) -
 
 def test_orders_go_before_everything_else(tws: ScriptedTws) -> None:
     """And no more messages leave in a second than are allowed."""
-    broker = tws.broker(timing=Timing(oldest_order=20.0), max_requests_per_second=5, order_timeout=20.0)
+    broker = tws.broker(timing=Timing(oldest_order=PATIENCE), max_requests_per_second=5)
     broker.connect()
     broker.qualify(STOCK)
     tws.on(PlaceOrder, accept)
     tws.on(ReqHistoricalData, lambda client, message: client.send(HistoricalData(message.req_id, "", "")))
-    since = monotonic()
-    calls: list[Callable[[], object]] = [lambda: broker.place_order(LIMIT)] * 14
-    calls.insert(7, lambda: broker.bars(STOCK, BarSize.MIN_1, 1))
-    threads = [Thread(target=call) for call in calls]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    since, waiting = monotonic(), broker._session._pacer._waiting
+    with ThreadPoolExecutor(19) as pool:
+        calls = [pool.submit(broker.place_order, LIMIT) for _ in range(12)]
+        wait_until(lambda: bool(waiting))
+        bars = pool.submit(broker.bars, STOCK, BarSize.MIN_1, 1)
+        wait_until(lambda: any(not_an_order for not_an_order, *_ in waiting))
+        calls += [pool.submit(broker.place_order, LIMIT) for _ in range(6)]  # two seconds before its turn would come
+        assert bars.result() == ()
+    assert all(call.result().order_id for call in calls)
     assert monotonic() - since > 2.7
     kinds = [type(request) for request in tws.received if type(request) in (PlaceOrder, ReqHistoricalData)]
-    assert kinds == [PlaceOrder] * 14 + [ReqHistoricalData]
+    assert kinds == [PlaceOrder] * 18 + [ReqHistoricalData]
     broker.disconnect()
