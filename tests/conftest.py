@@ -1,6 +1,7 @@
 """What tests share: commands apart from this machine, and an address where nothing listens."""
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -8,10 +9,22 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# A shell starts what runs in its background with Ctrl-C ignored, and so would be all that tests start and interrupt.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+# The same examples every time, however slow the machine; `--hypothesis-profile explore` draws others.
+for name, same in (("steady", True), ("explore", False)):
+    settings.register_profile(name, deadline=None, derandomize=same, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("steady")
 
 ROOT = Path(__file__).resolve().parents[1]
 #: Everything that Understudy reads from an environment.
 OURS = ("IBKR_", "IB_", "SIM_", "RISK_", "METRICS_", "NOTIFY_", "STRATEGY_NAME", "INITIAL_CAPITAL", "DATA_SOURCE")
+
+#: What a command may take, on a busy machine too: one that hangs is a failure, one that is slow is not.
+COMMAND_SECONDS = 120
 
 Address = tuple[str, int]
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -70,7 +83,7 @@ def run(environment: dict[str, str], tmp_path: Path) -> Run:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             encoding="utf-8",
-            timeout=50,
+            timeout=COMMAND_SECONDS,
             check=False,
         )
 

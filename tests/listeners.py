@@ -48,7 +48,7 @@ def listening(handle: Handler, host: str = "127.0.0.1") -> Iterator[Listener]:
         finally:
             ended.set()
             socket.create_connection(listener.address).close()
-            thread.join(10)
+            thread.join(60)
             assert not thread.is_alive()
 
 
@@ -127,4 +127,4 @@ def http_server() -> Iterator[Address]:
             yield ("127.0.0.1", server.server_port)
         finally:
             server.shutdown()
-            thread.join(10)
+            thread.join(60)

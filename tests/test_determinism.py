@@ -25,7 +25,7 @@ def installed(version: str) -> str | None:
     for python in (shutil.which(f"python{version}"), *kept):
         if python is not None:
             probe = "import sys; print(*sys.version_info[:2], sep='.')"
-            ran = subprocess.run([python, "-c", probe], capture_output=True, text=True, timeout=50, check=False)
+            ran = subprocess.run([python, "-c", probe], capture_output=True, text=True, timeout=120, check=False)
             if ran.stdout.strip() == version:
                 return python
     return None
@@ -35,7 +35,7 @@ def installed(version: str) -> str | None:
 def log_of(python: str, hash_seed: str) -> bytes:
     """The log of ten sessions, written by a process of its own."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONHASHSEED": hash_seed, "PYTHONWARNINGS": "error"}
-    ran = subprocess.run([python, str(SCRIPT), "10"], env=environment, capture_output=True, timeout=50, check=False)
+    ran = subprocess.run([python, str(SCRIPT), "10"], env=environment, capture_output=True, timeout=120, check=False)
     assert ran.returncode == 0, ran.stderr.decode()
     return ran.stdout
 

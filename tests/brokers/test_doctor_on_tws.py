@@ -29,7 +29,7 @@ def tws() -> Iterator[ScriptedTws]:
 
 def inspected(tws: ScriptedTws, settings: Settings | None = None) -> TwsInspection:
     """The doctor's connection to it."""
-    return TwsInspection(settings or Settings(connect_timeout=1.0), Finding("127.0.0.1", tws.port, Outcome.OK))
+    return TwsInspection(settings or Settings(connect_timeout=20.0), Finding("127.0.0.1", tws.port, Outcome.OK))
 
 
 def refuses(client: Client, asked: object) -> None:
@@ -43,7 +43,7 @@ def test_a_read_only_api_is_seen_whatever_our_own_setting_says(tws: ScriptedTws,
     """Asking for orders is what shows it, and no order is sent."""
     for kind in (ReqOpenOrders, ReqAllOpenOrders, ReqCompletedOrders):
         tws.on(kind, refuses)
-    inspection = inspected(tws, Settings(connect_timeout=1.0, read_only=read_only))
+    inspection = inspected(tws, Settings(connect_timeout=20.0, read_only=read_only))
     assert (inspection.is_read_only, inspection.is_refused) == (True, False)
     assert inspection.managed_accounts == ("DUSIM01",)
     inspection.close()
@@ -72,4 +72,4 @@ def test_an_answer_that_is_missing_is_an_error(tws: ScriptedTws) -> None:
     """It is not an empty account."""
     tws.on(ReqPositions, None)
     with pytest.raises(ConnectionFailedError, match="positions"):
-        inspected(tws, Settings(connect_timeout=0.3))
+        inspected(tws, Settings(connect_timeout=1.0))

@@ -24,6 +24,7 @@ from src.records.journal import Journal
 from src.runtime.market import MarketRules, seeded_market
 from src.runtime.worker import wait_until
 from src.settings import Settings
+from tests.brokers.tws.scripted import PATIENCE, hurry
 
 NVDA = Contract("NVDA")
 BUY, SELL = Action.BUY, Action.SELL
@@ -49,7 +50,7 @@ def opened(gateway: PaperGateway, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     brokers: list[GuardedBroker] = []
 
     def open_one(*, limits: bool = True, client_id: int = 1, **fields: Any) -> GuardedBroker:
-        settings = Settings(connect_timeout=2.0, order_timeout=1.0, state_dir=tmp_path, client_id=client_id)
+        settings = Settings(connect_timeout=20.0, order_timeout=20.0, state_dir=tmp_path, client_id=client_id)
         settings = replace(settings, **fields)
         egress = Egress()
         finding = Finding("127.0.0.1", gateway.port, Outcome.LISTENING)
@@ -89,7 +90,7 @@ def test_an_order_is_written_down_and_what_became_of_it_too(opened: Open, gatewa
     broker = opened()
     trade = broker.place_order(order())
     ref = trade.order.order_ref
-    assert wait_until(lambda: state(broker, ref) is IntentState.FILLED, 5)
+    assert wait_until(lambda: state(broker, ref) is IntentState.FILLED, 60)
     broker.disconnect()
     again = opened()
     assert state(again, ref) in (IntentState.FILLED, None)  # of a simulated past only what is open counts
@@ -102,6 +103,7 @@ def test_the_id_under_which_an_order_leaves_is_journalled_though_its_answer_neve
     """What is looked for after a crash is known by its id, too."""
     broker = opened()
     limit = below(broker)
+    hurry(broker._inner)
     gateway.play("- {on: placeOrder, action: drop, count: 1}")
     with pytest.raises(OrderOutcomeUnknownError):
         broker.place_order(order(limit=limit))
@@ -137,7 +139,7 @@ def test_a_change_is_guarded_and_the_old_order_stays(opened: Open, gateway: Pape
     assert changed.order.quantity == 11
     assert broker.cancel_order(trade.order_id).status is OrderStatus.CANCELLED
     ref = trade.order.order_ref
-    assert wait_until(lambda: state(broker, ref) is IntentState.CANCELLED, 5)
+    assert wait_until(lambda: state(broker, ref) is IntentState.CANCELLED, 60)
 
 
 def test_a_preview_and_an_order_after_it_leave(opened: Open, gateway: PaperGateway) -> None:
@@ -153,7 +155,7 @@ def test_many_who_race_for_the_last_of_a_limit_never_exceed_it(opened: Open, gat
     lifted = dict.fromkeys(
         ["RISK_ORDERS_PER_MINUTE", "RISK_DUPLICATE_SECONDS", "RISK_MAX_OPEN_ORDERS", "RISK_MAX_POSITION"], "off"
     )
-    broker = opened(risk=lifted | {name: "7"}, order_timeout=20.0)
+    broker = opened(risk=lifted | {name: "7"})
     price = below(broker)
 
     def place(number: int) -> bool:
@@ -176,14 +178,16 @@ def test_an_order_without_an_answer_blocks_its_side_until_it_is_found(
     broker = opened()
     price = below(broker)
     gateway.play("- {on: [openOrder, orderStatus, reqOpenOrders, reqAllOpenOrders], action: drop}")
+    hurry(broker._inner)
     with pytest.raises(OrderOutcomeUnknownError):
         broker.place_order(order(limit=price, ref="lost-1"))
     assert state(broker, "lost-1") is IntentState.UNKNOWN
     with pytest.raises(OrderRefusedError, match="unknown_outcome: order lost-1"):
         broker.place_order(order(quantity=3, limit=price))
     gateway.behave()
-    assert wait_until(lambda: state(broker, "lost-1") is IntentState.ACKED, 20)
-    assert wait_until(lambda: "what became of order lost-1 is known" in caplog.text, 5)
+    hurry(broker._inner, PATIENCE)
+    assert wait_until(lambda: state(broker, "lost-1") is IntentState.ACKED, 60)
+    assert wait_until(lambda: "what became of order lost-1 is known" in caplog.text, 60)
     broker.place_order(order(quantity=3, limit=price))
     assert len(gateway.truth().perm_ids("lost-1")) == 1
     assert len(gateway.truth().orders) == 2
@@ -197,9 +201,10 @@ def test_an_order_that_tws_keeps_silent_about_is_not_declared_unsent(
     broker = opened()
     price = below(broker)
     gateway.play("- {on: newOrder, action: drop, count: 1}")
+    hurry(broker._inner)
     with pytest.raises(OrderOutcomeUnknownError):
         broker.place_order(order(limit=price, ref="silent-1"))
-    assert wait_until(lambda: "look at TWS's screen" in caplog.text, 10)
+    assert wait_until(lambda: "look at TWS's screen" in caplog.text, 60)
     assert state(broker, "silent-1") is IntentState.UNKNOWN
     broker.disconnect()
     again = opened()
@@ -213,7 +218,9 @@ def test_what_filled_after_a_crash_is_booked_once_and_announced(
 ) -> None:
     """The answer is lost, and then the process is."""
     broker = opened()
+    broker.quote(NVDA)
     gateway.play("- {on: [openOrder, orderStatus, execDetails, commissionReport, completedOrder], action: drop}")
+    hurry(broker._inner)
     with pytest.raises(OrderOutcomeUnknownError):
         broker.place_order(order(ref="crash-1"))
     watch = broker._watch
@@ -270,7 +277,7 @@ def test_a_strategy_that_runs_away_is_halted_until_a_person_says_so(opened: Open
         again.place_order(order(quantity=2))
     again.place_order(order(SELL, quantity=3))
     assert kill.resume(tmp_path)
-    assert wait_until(lambda: not again._guards.latches.standing, 5)
+    assert wait_until(lambda: not again._guards.latches.standing, 60)
     again.place_order(order(quantity=2))
 
 
@@ -283,16 +290,16 @@ def test_the_kill_switch_cancels_ours_alone_and_blocks_new_risk(
     broker.place_order(order(quantity=5))
     ours = broker.place_order(order(limit=below(broker)))
     kill.throw(tmp_path, "enough")
-    assert wait_until(lambda: broker.trade(ours.order_id).status is OrderStatus.CANCELLED, 5)
+    assert wait_until(lambda: broker.trade(ours.order_id).status is OrderStatus.CANCELLED, 60)
     with pytest.raises(OrderRefusedError, match="the kill switch is thrown \\(enough\\)"):
         broker.place_order(order(quantity=1))
     assert not other.trade(theirs.order_id).is_done
     [(_, note)] = kill.traders(tmp_path)
-    assert wait_until(lambda: next(note.killed for _, note in kill.traders(tmp_path)), 5)
+    assert wait_until(lambda: next(note.killed for _, note in kill.traders(tmp_path)), 60)
     assert (note.client_id, note.port) == (1, gateway.port)
     assert [position.quantity for position in broker.positions()] == [5]
     kill.throw(tmp_path, "enough", flatten=True)
-    assert wait_until(lambda: not any(position.quantity for position in broker.positions()), 5)
+    assert wait_until(lambda: not any(position.quantity for position in broker.positions()), 60)
 
 
 def test_without_a_journal_nothing_but_what_reduces_leaves(opened: Open, gateway: PaperGateway) -> None:

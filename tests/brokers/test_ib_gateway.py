@@ -248,13 +248,13 @@ def test_bars_nobody_can_give_are_refused(client: IBGatewayClient, size: str, co
 def test_a_stream_brings_quotes_and_the_account_s_own_fills(client: IBGatewayClient) -> None:
     """Iterate, or take one at a time; leaving the context ends it."""
     with client.stream("NVDA") as events:
-        quote = events.next(timeout=10)
+        quote = events.next(timeout=60)
         assert isinstance(quote, QuoteChanged)
         assert quote.quote.contract.symbol == "NVDA"
         client.place_market_order("MSFT", 3, "BUY")
-        seen = [events.next(timeout=10) for _ in range(3)]
+        seen = [events.next(timeout=60) for _ in range(3)]
     assert any(isinstance(event, Filled) for event in seen)
-    assert events.next(timeout=10) is None
+    assert events.next(timeout=60) is None
 
 
 def test_a_stream_without_symbols_brings_the_supported_ones(client: IBGatewayClient) -> None:
@@ -262,7 +262,7 @@ def test_a_stream_without_symbols_brings_the_supported_ones(client: IBGatewayCli
     seen: set[str] = set()
     with client.stream() as events:
         while len(seen) < 2:
-            event = events.next(timeout=10)
+            event = events.next(timeout=60)
             assert event is not None
             if isinstance(event, QuoteChanged):
                 seen.add(event.quote.contract.symbol)

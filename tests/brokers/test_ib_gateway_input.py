@@ -156,7 +156,7 @@ def test_eight_threads_trade_at_once(client: IBGatewayClient) -> None:
 
     def trade() -> None:
         try:
-            start.wait(10)
+            start.wait(60)
             for _ in range(5):
                 orders.append(client.place_market_order("NVDA", 1, "BUY", wait=10))
                 client.get_positions()
@@ -169,7 +169,7 @@ def test_eight_threads_trade_at_once(client: IBGatewayClient) -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join(60)
     assert errors == []
     assert [order["status"] for order in orders] == ["Filled"] * 40
     assert len({order["order_id"] for order in orders}) == 40
@@ -191,7 +191,7 @@ def test_eight_threads_may_connect_one_client(settings: Settings, monkeypatch: p
         return opened[-1]
 
     def connect() -> None:
-        start.wait(10)
+        start.wait(60)
         if client.connect():
             brokers.append(id(client.broker))
 
@@ -200,7 +200,7 @@ def test_eight_threads_may_connect_one_client(settings: Settings, monkeypatch: p
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join(60)
     assert len(opened) == 1
     assert brokers == [id(opened[0].broker)] * 8
     client.disconnect()

@@ -120,16 +120,16 @@ def test_nobody_is_let_through_while_another_still_looks(tmp_path: Path, monkeyp
 
     def slowly(path: Path) -> str:
         looking.set()
-        assert go_on.wait(5)
+        assert go_on.wait(60)
         return read(path)
 
     monkeypatch.setattr(kill, "_read", slowly)
     own = latches(tmp_path)
     with ThreadPoolExecutor(2) as threads:
         first = threads.submit(lambda: own.standing)
-        assert looking.wait(5)
+        assert looking.wait(60)
         second = threads.submit(lambda: own.standing)
         assert not second.done()
         go_on.set()
-        assert "enough" in first.result(5)
-        assert "enough" in second.result(5)
+        assert "enough" in first.result(60)
+        assert "enough" in second.result(60)

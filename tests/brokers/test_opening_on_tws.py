@@ -37,7 +37,7 @@ from src.gateways.tws_codec import (
 from src.gateways.tws_server import PaperGateway
 from src.runtime.market import MarketRules, seeded_market
 from src.settings import Settings
-from tests.brokers.tws.scripted import ScriptedTws, wait_until
+from tests.brokers.tws.scripted import PATIENCE, ScriptedTws, wait_until
 
 LOCAL = "127.0.0.1"
 #: What comes without types.
@@ -66,7 +66,7 @@ def tws() -> Iterator[ScriptedTws]:
 
 
 def settings_for(port: int, **fields: Any) -> Settings:
-    return Settings(host=LOCAL, port=port, **{"connect_timeout": 1.0, "order_timeout": 5.0, **fields})
+    return Settings(host=LOCAL, port=port, **{"connect_timeout": PATIENCE, "order_timeout": PATIENCE, **fields})
 
 
 @pytest.fixture
@@ -116,7 +116,7 @@ def test_an_address_that_was_not_named_becomes_what_was_found(
 
 def test_the_facade_trades_there(client: IBGatewayClient) -> None:
     """An order through the facade is a position at the gateway, as another client sees it."""
-    order = client.place_market_order("NVDA", 10, "BUY", wait=5)
+    order = client.place_market_order("NVDA", 10, "BUY", wait=PATIENCE)
     assert (order["status"], order["filled"], order["mode"]) == ("Filled", 10, "simulated")
     assert client.get_positions()["NVDA"]["position"] == 10
     with IBGatewayClient(settings=settings_for(client.port, client_id=2)) as other:
@@ -132,7 +132,7 @@ def test_it_may_be_used_inside_a_running_event_loop_and_from_any_thread(gateway:
         assert client.connect()
         other = Thread(target=lambda: answers.append(client.get_current_price("NVDA")))
         other.start()
-        answers.append(client.place_market_order("NVDA", 1, "BUY", wait=5)["status"])
+        answers.append(client.place_market_order("NVDA", 1, "BUY", wait=PATIENCE)["status"])
         other.join()
         client.disconnect()
 
@@ -227,7 +227,7 @@ def test_a_synchronisation_that_is_not_answered_is_an_error_that_names_the_part(
     kind: type, part: str, tws: ScriptedTws
 ) -> None:
     tws.on(kind, None)
-    error = refused(settings_for(tws.port, connect_timeout=0.4), NoBrokerError, part, "Nothing is simulated")
+    error = refused(settings_for(tws.port, connect_timeout=1.0), NoBrokerError, part, "Nothing is simulated")
     assert isinstance(error, NoBrokerError)
     assert error.phase == part
     assert error.attempts

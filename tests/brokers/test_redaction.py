@@ -56,7 +56,7 @@ def test_no_artefact_of_a_session_bears_the_account_or_a_password(tmp_path: Path
             env={"PATH": os.environ["PATH"], "HOME": str(tmp_path), **own},
             capture_output=True,
             check=False,
-            timeout=50,
+            timeout=120,
         )
     assert done.returncode == 0, done.stderr.decode()
     assert b"an order: Order(" in done.stderr

@@ -51,15 +51,15 @@ def facts(folder: Path, kind: type) -> list[object]:
 def test_an_order_by_hand_is_counted_and_left_alone(gateway: PaperGateway, tmp_path: Path) -> None:
     broker = opened(gateway, tmp_path)
     gateway.play(f"- {BY_HAND}")
-    assert wait_until(lambda: any(each.quantity == 7 for each in broker.positions()), 10)
-    assert wait_until(lambda: len(facts(tmp_path, Executed)) == 1, 10)
+    assert wait_until(lambda: any(each.quantity == 7 for each in broker.positions()), 60)
+    assert wait_until(lambda: len(facts(tmp_path, Executed)) == 1, 60)
     gateway.play(f"- {BY_HAND.replace('MKT', 'LMT, lmtPrice: 100')}")
 
     def by_hand_works() -> bool:
         broker.synchronise()
         return any(trade.origin is Origin.MANUAL for trade in broker.open_trades())
 
-    assert wait_until(by_hand_works, 10)
+    assert wait_until(by_hand_works, 60)
     broker.place_order(Order(Contract("NVDA"), Action.BUY, Decimal(1)))
     broker.disconnect()
     assert facts(tmp_path, Adjusted) == []
@@ -71,7 +71,7 @@ def test_what_nothing_explains_is_taken_over_told_and_blocked_until_a_person_say
 ) -> None:
     broker = opened(gateway, tmp_path)
     gateway.play(f"- {{on: execDetails, action: drop}}\n- {BY_HAND}")
-    assert wait_until(lambda: "no execution explains it" in caplog.text, 15)
+    assert wait_until(lambda: "no execution explains it" in caplog.text, 60)
     with pytest.raises(OrderRefusedError, match="moved by 7, and no execution explains it"):
         broker.place_order(Order(Contract("NVDA"), Action.BUY, Decimal(1)))
     gateway.behave()
@@ -95,7 +95,7 @@ def test_what_has_moved_while_the_connection_was_gone_is_blocked_within_seconds(
     monkeypatch.setattr(watching, "SETTLE_SECONDS", 0.2)
     broker = opened(gateway, tmp_path)
     gateway.play(f"- {{on: execDetails, action: drop}}\n- {BY_HAND}\n- {{at: 0.2, action: reset}}")
-    assert wait_until(lambda: "no execution explains it" in caplog.text, 15)
+    assert wait_until(lambda: "no execution explains it" in caplog.text, 60)
     broker.disconnect()
 
 
@@ -118,7 +118,7 @@ def test_with_a_position_of_ours_nothing_is_simulated_in_its_place(gateway: Pape
     """D8: TWS is gone, and the journal knows what is held."""
     broker = opened(gateway, tmp_path)
     broker.place_order(Order(Contract("NVDA"), Action.BUY, Decimal(3)))
-    assert wait_until(lambda: len(facts(tmp_path, Executed)) == 1, 10)
+    assert wait_until(lambda: len(facts(tmp_path, Executed)) == 1, 60)
     broker.disconnect()
     port = gateway.port
     gateway.stop()

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
-import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
@@ -224,7 +223,6 @@ def agree(commands: Sequence[Command]) -> None:
     filled += len(expected["fills"])
 
 
-@pytest.mark.timeout(180)
 def test_both_backends_tell_the_same() -> None:
     """Random orders, brackets, changes, cancels and waits; enough of them fill."""
     agree()

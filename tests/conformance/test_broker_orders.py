@@ -198,7 +198,7 @@ def read(stream: EventStream, until: type[Event]) -> list[Event]:
     """Events up to the first of a kind."""
     events: list[Event] = []
     while not events or not isinstance(events[-1], until):
-        event = stream.next(timeout=20)
+        event = stream.next(timeout=60)
         assert event is not None
         events.append(event)
     return events
@@ -230,7 +230,7 @@ def test_quotes_are_conflated_for_a_slow_reader_and_orders_never_are(stage: Stag
         newest = {contract.symbol: broker.quote(contract) for contract in (NVDA, MSFT)}
         events: list[Event] = []
         while sum(isinstance(event, PositionChanged) for event in events) < 10:
-            event = stream.next(timeout=20)
+            event = stream.next(timeout=60)
             assert event is not None
             events.append(event)
     quotes = {event.quote.contract.symbol: event.quote for event in events if isinstance(event, QuoteChanged)}
@@ -266,9 +266,9 @@ def test_larger_bars_can_be_asked_for(stage: Stage) -> None:
 def test_a_stream_ends_when_the_broker_disconnects(stage: Stage) -> None:
     """A loop over it ends; later questions get nothing."""
     stream = stage.broker.events(NVDA)
-    assert stream.next(timeout=20) is not None
+    assert stream.next(timeout=60) is not None
     stage.broker.disconnect()
-    assert stream.next(timeout=20) is None
+    assert stream.next(timeout=60) is None
     assert list(stream) == []
 
 

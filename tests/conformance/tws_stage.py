@@ -69,7 +69,7 @@ class StagedBroker(TwsBroker):
         self._market_clock, self._latency = clock, market.latency
         self._hearing = Lock()
         self._gateway = PaperGateway(market, GatewayOptions(port=0, latency=0.0)).start()
-        settings = Settings(order_timeout=10.0)
+        settings = Settings(order_timeout=40.0)
         super().__init__(settings, "127.0.0.1", self._gateway.port)
 
     def pass_time(self, seconds: int) -> None:

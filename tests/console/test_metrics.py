@@ -32,7 +32,7 @@ from tests.trading.test_trader import Scripted, at_bar, buy, plan
 Market = Callable[..., SimulatedBroker]
 Script = Callable[[Bar, Portfolio], Sequence[Order]]
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
-PATIENCE: Final = 10.0
+PATIENCE: Final = 40.0
 EVERYWHERE: Final = "0.0.0.0"  # noqa: S104  # that is the question
 
 

@@ -34,7 +34,7 @@ from tests.trading.test_trader import Scripted, at_bar, buy, plan
 
 Script = Callable[[Bar, Portfolio], Sequence[Order]]
 Market = Callable[..., SimulatedBroker]
-PATIENCE = 10.0
+PATIENCE = 40.0
 SECRET = "s3cret-part-of-the-address"
 
 

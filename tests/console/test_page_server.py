@@ -167,7 +167,7 @@ def test_the_switch_is_thrown_at_once_while_looks_hang(site: Site, monkeypatch: 
         for _ in range(pages):
             streams.enter_context(site.stream())
         for _ in range(pages):
-            assert hanging.acquire(timeout=10)
+            assert hanging.acquire(timeout=60)
         try:
             assert site.ask("POST", "/kill", X_Understudy_Token=site.server.token).status == 200
         finally:

@@ -113,7 +113,7 @@ def _orders(state_dir: Path) -> list[dict[str, object]]:
         env={**kept, "IBKR_STATE_DIR": str(state_dir)},
         capture_output=True,
         encoding="utf-8",
-        timeout=50,
+        timeout=120,
         check=True,
     )
     answers: list[dict[str, object]] = json.loads(found.stdout)

@@ -37,12 +37,12 @@ def test_it_says_where_it_listens_speaks_and_ends(environment: dict[str, str], n
         assert host == "127.0.0.1"
         assert first_line(process).startswith("PAPER GATEWAY: this is not TWS.")
         assert "accounts DUSIM01, DUSIM02; invented prices, seed 3" in first_line(process)
-        with socket.create_connection((host, int(port)), timeout=10) as client:
+        with socket.create_connection((host, int(port)), timeout=60) as client:
             client.sendall(encode_client_hello(ClientHello(100, 178)))
             length = int.from_bytes(client.recv(4))
             assert decode_server_hello(client.recv(length)).server_version == 178
         process.send_signal(number)
-        assert process.wait(10) == code
+        assert process.wait(60) == code
 
 
 REFUSED = {

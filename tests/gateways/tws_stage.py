@@ -39,7 +39,7 @@ from src.runtime.venue import Venue
 START: Final = 1_748_876_400 * NS
 CASH: Final = Decimal(1_000_000)
 ACCOUNT: Final = AccountId("DUSIM01")
-PATIENCE: Final = 25.0
+PATIENCE: Final = 40.0
 _LISTINGS: Final = listings()
 _PRICED: Final = _LISTINGS[:2]  # NVDA and MSFT
 #: What comes without types: an ib_insync client, and what is its own.

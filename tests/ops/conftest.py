@@ -21,7 +21,7 @@ import yaml
 from tests.conftest import ROOT
 
 OPS = ROOT / "ops"
-PATIENCE = 40.0
+PATIENCE = 60.0
 REASON = "Debian's prometheus is not installed (.ci/run installs it)"
 Start = Callable[..., "Process"]
 

@@ -11,7 +11,7 @@ import pytest
 from tests.conftest import ROOT, Run
 from tests.ops.conftest import Process, Start, promtool, until
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 
 @pytest.fixture
@@ -74,7 +74,7 @@ def watcher(monitor: ModuleType, prometheus: Callable[[str], str], target: str) 
 def get(address: str, path: str) -> tuple[int, str]:
     """A page of the session."""
     host, _, port = address.partition(":")
-    connection = HTTPConnection(host, int(port), timeout=10)
+    connection = HTTPConnection(host, int(port), timeout=60)
     connection.request("GET", path)
     response = connection.getresponse()
     text = response.read().decode()

@@ -263,7 +263,7 @@ def test_missing_packages_get_one_line(environment: dict[str, str], tmp_path: Pa
     for script, arguments in ((GATEWAY, ["--test", "connect"]), (DEMO, []), (CONNECTION, [])):
         done = subprocess.run(
             [sys.executable, "-S", script, *arguments],
-            cwd=tmp_path, env=environment, capture_output=True, encoding="utf-8", timeout=50, check=False,
+            cwd=tmp_path, env=environment, capture_output=True, encoding="utf-8", timeout=120, check=False,
         )  # fmt: skip
         said = done.stdout + done.stderr
         assert done.returncode == 2

@@ -62,7 +62,7 @@ def run(surroundings: dict[str, str], *arguments: str, typed: str = "") -> "subp
     """A command's exit code and what it said."""
     command = [sys.executable, "-m", "src", *arguments]
     return subprocess.run(
-        command, cwd=ROOT, env=surroundings, text=True, capture_output=True, check=False, input=typed, timeout=50
+        command, cwd=ROOT, env=surroundings, text=True, capture_output=True, check=False, input=typed, timeout=120
     )
 
 
@@ -91,7 +91,7 @@ def test_flattening_is_done_when_it_is_asked_for(
     trader: "subprocess.Popen[str]", gateway: PaperGateway, surroundings: dict[str, str]
 ) -> None:
     assert run(surroundings, "kill", "--flatten").returncode == 0
-    assert wait_until(lambda: not gateway.truth().positions, 10)
+    assert wait_until(lambda: not gateway.truth().positions, 60)
 
 
 def test_one_that_hangs_is_named_and_one_that_is_gone_is_replaced(
@@ -127,11 +127,11 @@ def test_everybody_s_orders_are_cancelled_only_when_it_is_typed(
 def test_the_signal_throws_the_switch_of_a_session(surroundings: dict[str, str], tmp_path: Path) -> None:
     command = [sys.executable, "live_trader.py", "--duration", "5", "--quiet", "--backend", "simulated"]
     with subprocess.Popen(command, cwd=ROOT, env=surroundings, text=True, stderr=-1, stdout=-1) as process:
-        assert wait_until(lambda: any(tmp_path.glob("TRADER-*")), 30)
+        assert wait_until(lambda: any(tmp_path.glob("TRADER-*")), 60)
         process.send_signal(signal.SIGUSR1)
-        assert wait_until((tmp_path / "KILL").exists, 10)
+        assert wait_until((tmp_path / "KILL").exists, 60)
         process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=30)
+        _, errors = process.communicate(timeout=60)
     assert "The kill switch is thrown" in errors
     assert process.returncode == 130
 

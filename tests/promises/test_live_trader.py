@@ -232,7 +232,7 @@ def test_a_signal_ends_the_session_cleanly(
         assert process.stderr is not None
         assert any("begins" in line for line in process.stderr)
         process.send_signal(number)
-        out, err = process.communicate(timeout=20)
+        out, err = process.communicate(timeout=60)
     assert process.returncode == code
     assert "Session summary" in out
     assert "Traceback" not in err
@@ -257,7 +257,7 @@ def test_a_second_signal_ends_it_at_once(environment: dict[str, str], tmp_path: 
         process.send_signal(signal.SIGINT)
         assert "once more" in process.stderr.readline()
         process.send_signal(signal.SIGINT)
-        assert process.wait(timeout=20) == 130
+        assert process.wait(timeout=60) == 130
 
 
 def test_missing_packages_get_one_line(run: Run) -> None:

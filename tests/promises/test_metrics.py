@@ -22,7 +22,7 @@ def session(start: Start, **variables: str) -> Process:
 def scrape(address: str) -> str:
     """The metrics at an address."""
     host, _, port = address.partition(":")
-    connection = HTTPConnection(host, int(port), timeout=10)
+    connection = HTTPConnection(host, int(port), timeout=60)
     connection.request("GET", "/metrics")
     text = connection.getresponse().read().decode()
     connection.close()

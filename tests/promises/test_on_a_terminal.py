@@ -19,7 +19,7 @@ from tests.ops.conftest import until
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.timeout(120),
+    pytest.mark.timeout(300),
     pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux is not installed (.ci/run installs it)"),
 ]
 
@@ -34,7 +34,7 @@ class Terminal:
 
     def _tmux(self, *arguments: str) -> str:
         command = ["tmux", "-S", str(self._folder / "tmux"), "-f", "/dev/null", *arguments]
-        done = subprocess.run(command, env=self._environment, capture_output=True, text=True, timeout=20, check=True)
+        done = subprocess.run(command, env=self._environment, capture_output=True, text=True, timeout=60, check=True)
         return done.stdout
 
     def screen(self) -> str:

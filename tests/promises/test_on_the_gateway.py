@@ -134,7 +134,7 @@ def test_the_same_with_ib_async_installed_instead(environment: dict[str, str], o
     def run_there(*arguments: str) -> str:
         done = subprocess.run(
             [python, *arguments],
-            cwd=ROOT, env=environment, capture_output=True, encoding="utf-8", timeout=50, check=True,
+            cwd=ROOT, env=environment, capture_output=True, encoding="utf-8", timeout=120, check=True,
         )  # fmt: skip
         assert "WARNING" not in done.stderr
         return done.stdout
@@ -194,7 +194,7 @@ def test_a_session_goes_on_when_the_gateway_is_killed_and_started_anew(
         for action in ("BUY", "SELL"):
             said += _until(f"filled: {action} 7 NVDA", process.stderr)
         process.send_signal(signal.SIGTERM)
-        said += process.communicate(timeout=20)[1]
+        said += process.communicate(timeout=60)[1]
         assert (process.returncode, "Traceback" in said, said.count("the connection is back")) == (143, False, 1)
     orders = json.loads(run("-m", "src", "orders", "--json", cwd=ROOT).stdout)
     assert {each["state"] for each in orders} == {"FILLED"}
@@ -228,7 +228,7 @@ def test_a_session_trades_there_and_ends_in_good_order(
             if sum("filled: " in each for each in said) == 6:
                 break
         process.send_signal(number)
-        out, err = process.communicate(timeout=20)
+        out, err = process.communicate(timeout=60)
     logged = "".join(said) + err
     assert (process.returncode, "Traceback" in logged, "WARNING" in logged) == (code, False, False)
     assert "missing" not in logged  # of history

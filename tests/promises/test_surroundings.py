@@ -28,7 +28,7 @@ def in_shell(redirection: str, command: Sequence[str], environment: dict[str, st
     """Run a command of Python's under a shell that redirects its streams."""
     return subprocess.run(
         ["sh", "-c", f'"$@" {redirection}', "sh", sys.executable, *command],
-        env={**environment, **SIMULATED}, capture_output=True, encoding="utf-8", timeout=50, check=False,
+        env={**environment, **SIMULATED}, capture_output=True, encoding="utf-8", timeout=120, check=False,
     )  # fmt: skip
 
 
@@ -74,7 +74,7 @@ def test_a_reader_that_has_gone_is_no_reason_for_words(
     try:
         done = subprocess.run(
             [sys.executable, *command], env={**environment, **SIMULATED, "PYTHONUNBUFFERED": unbuffered},
-            stdout=writing, stderr=subprocess.PIPE, encoding="utf-8", timeout=50, check=False,
+            stdout=writing, stderr=subprocess.PIPE, encoding="utf-8", timeout=120, check=False,
         )  # fmt: skip
     finally:
         os.close(writing)
@@ -139,10 +139,10 @@ def test_an_installed_old_python_is_told_what_to_install(
 ) -> None:
     """One that is as old as it says."""
     found = shutil.which(f"python{version}")
-    if found is None or subprocess.run([found, "-c", ""], capture_output=True, timeout=50, check=False).returncode:
+    if found is None or subprocess.run([found, "-c", ""], capture_output=True, timeout=120, check=False).returncode:
         pytest.skip(f"Python {version} is not installed")
     done = subprocess.run(
-        [found, script], cwd=tmp_path, env=environment, capture_output=True, encoding="utf-8", timeout=50, check=False
+        [found, script], cwd=tmp_path, env=environment, capture_output=True, encoding="utf-8", timeout=120, check=False
     )
     assert done.returncode == 2
     assert says_what_to_install(done.stderr)

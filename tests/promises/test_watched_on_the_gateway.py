@@ -19,7 +19,7 @@ from tests.console.test_notify import SECRET, Receiver, receiver
 from tests.ops.conftest import Process, Start, start, until
 
 __all__ = ["receiver", "start"]  # fixtures, here too
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 #: One order that the scenario rejects, one that is far too large, and one that rests.
 STRATEGY = """
 from decimal import Decimal
@@ -83,7 +83,7 @@ class Watched:
 
     def get(self, path: str) -> tuple[int, str]:
         """A page beside the metrics."""
-        connection = HTTPConnection(self.metrics, timeout=10)
+        connection = HTTPConnection(self.metrics, timeout=60)
         connection.request("GET", path)
         response = connection.getresponse()
         text = response.read().decode()
@@ -114,7 +114,7 @@ class Watched:
 
     def view(self) -> dict[str, object]:
         """What the page's stream shows now."""
-        connection = HTTPConnection(self.page, timeout=10)
+        connection = HTTPConnection(self.page, timeout=60)
         connection.request("GET", "/events")
         with connection.getresponse() as stream:
             line = next(line for line in iter(stream.readline, b"") if line.startswith(b"data: "))
@@ -124,7 +124,7 @@ class Watched:
 
     def kill(self) -> tuple[int, str]:
         """Press the page's button, as the page does."""
-        connection = HTTPConnection(self.page, timeout=10)
+        connection = HTTPConnection(self.page, timeout=60)
         connection.request("POST", "/kill", headers={"X-Understudy-Token": self.token})
         response = connection.getresponse()
         words = json.loads(response.read())["words"]

@@ -270,7 +270,7 @@ def test_a_second_process_is_refused_by_a_sentence(open_journal: OpenJournal, tm
     """Before it could do anything."""
     open_journal()
     command = [sys.executable, str(WRITER), str(tmp_path / "state"), SESSIONS[1]]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=50, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 1
     assert JournalInUseError.__name__ in done.stderr
     assert "stop it first" in done.stderr

@@ -13,7 +13,7 @@ from src.records.metrics.readings import Health, Reading, Readings
 from src.runtime.clock import NS, wall_clock
 
 MSFT = Contract("MSFT", con_id=1)
-PATIENCE = 10.0
+PATIENCE = 40.0
 
 
 @dataclass

@@ -9,7 +9,7 @@ from src.domain.market import Contract, Mode, Quote, Source
 from src.runtime.bridge import EventStream
 from src.runtime.clock import monotonic
 
-PATIENCE = 20.0
+PATIENCE = 40.0
 
 
 def fact(number: int) -> ConnectionChanged:

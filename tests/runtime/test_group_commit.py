@@ -7,7 +7,7 @@ import pytest
 
 from src.runtime.group_commit import GroupCommit
 
-PATIENCE = 10.0
+PATIENCE = 40.0
 
 
 class Ledger:

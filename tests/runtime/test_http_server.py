@@ -12,7 +12,7 @@ import pytest
 from src.runtime.http_server import HttpServer, Page, PatientServer, Request, is_loopback
 
 Start = Callable[..., HttpServer]
-PATIENCE = 10.0
+PATIENCE = 40.0
 
 
 def echo(request: Request) -> Page:

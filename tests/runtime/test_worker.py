@@ -7,7 +7,7 @@ from time import monotonic
 
 from src.runtime.worker import Worker, call_in_parallel, new_lock, share_processor
 
-PATIENCE = 10.0
+PATIENCE = 40.0
 
 
 def test_threads_take_turns_more_often_than_by_themselves() -> None:

@@ -13,7 +13,7 @@ import json
 import math
 import sys
 
-PATIENCE = 15.0
+PATIENCE = 40.0
 
 
 async def until(ib, what):

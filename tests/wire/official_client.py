@@ -17,7 +17,7 @@ from ibapi.contract import Contract
 from ibapi.order import Order
 from ibapi.wrapper import EWrapper
 
-PATIENCE = 15.0
+PATIENCE = 40.0
 
 
 class Client(EWrapper, EClient):

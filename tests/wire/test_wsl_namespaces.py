@@ -49,7 +49,7 @@ print(json.dumps({"seconds": monotonic() - begun, "findings": [asdict(each) for 
 
 
 def ip(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(["ip", *arguments], capture_output=True, text=True, timeout=20, check=True)
+    return subprocess.run(["ip", *arguments], capture_output=True, text=True, timeout=60, check=True)
 
 
 @pytest.fixture
@@ -76,7 +76,7 @@ def namespaces() -> Iterator[tuple[str, str]]:
 
 def _remove(*names: str) -> None:
     for name in names:
-        subprocess.run(["ip", "netns", "delete", name], capture_output=True, timeout=20, check=False)
+        subprocess.run(["ip", "netns", "delete", name], capture_output=True, timeout=60, check=False)
 
 
 @pytest.fixture
@@ -92,7 +92,7 @@ def disk(tmp_path: Path) -> Path:
 
 def search_in(namespace: str, disk: Path) -> tuple[float, dict[tuple[str, int], dict[str, Any]]]:
     command = ["ip", "netns", "exec", namespace, sys.executable, "-c", SEARCH, str(disk)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=50, check=False)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
     answer = json.loads(done.stdout)
     return answer["seconds"], {(each["host"], each["port"]): each for each in answer["findings"]}

@@ -16,6 +16,7 @@ from time import monotonic
 from types import TracebackType
 from typing import Any, Self
 
+from src.brokers.broker import Broker
 from src.brokers.tws.broker import TwsBroker
 from src.brokers.tws.timing import Timing
 from src.gateways.tws_codec import (
@@ -277,8 +278,9 @@ class ScriptedTws:
         self._thread.stop()
 
 
-def hurry(broker: TwsBroker, seconds: float = 0.3) -> None:
+def hurry(broker: Broker, seconds: float = 0.3) -> None:
     """Wait for answers only so long from now on: what is to be answered has been, and the rest is silence."""
+    assert isinstance(broker, TwsBroker)
     broker._settings = replace(broker._settings, read_timeout=seconds)
     broker._session.orders._timeout = seconds
 

@@ -196,7 +196,7 @@ def drips(count: int, pause: float) -> Callable[[Client, ReqExecutions], None]:
 def test_a_day_of_many_executions_takes_longer_than_silence_may(tws: ScriptedTws) -> None:
     """They are waited for as long as they come."""
     tws.on(ReqExecutions, drips(8, 0.25))
-    broker = tws.broker(connect_timeout=1.0)
+    broker = tws.broker(connect_timeout=SHORT)
     broker.connect()
     assert len(broker.fills()) == 8
     broker.synchronise()
@@ -205,7 +205,7 @@ def test_a_day_of_many_executions_takes_longer_than_silence_may(tws: ScriptedTws
 
 def test_executions_that_never_end_are_named(tws: ScriptedTws) -> None:
     tws.on(ReqExecutions, drips(10_000, 0.05))
-    error = fails(tws.broker(connect_timeout=0.3), 6 * 0.3)
+    error = fails(tws.broker(connect_timeout=0.6))
     assert error.phase == "executions"
     assert "has not come to an end with the question for executions" in error.cause
 
@@ -215,7 +215,7 @@ def test_executions_that_stop_coming_are_named(tws: ScriptedTws) -> None:
         client.execution(900, "0001.01.01", 1, "120.5", message.req_id)
 
     tws.on(ReqExecutions, answer)
-    assert fails(tws.broker(), 1.0).phase == "executions"
+    assert fails(tws.broker(connect_timeout=SHORT)).phase == "executions"
 
 
 def test_a_connection_that_ends_while_synchronising(tws: ScriptedTws) -> None:
