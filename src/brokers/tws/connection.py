@@ -185,7 +185,7 @@ class Connection:
         }
         if not self._settings.read_only:
             parts["open orders"] = self._all_open_orders
-            parts["completed orders"] = lambda ib: ib.reqCompletedOrdersAsync(False)  # noqa: FBT003
+            parts["completed orders"] = lambda _: self.wire.completed_orders()
         async with self._asking:
             await self._ask(parts, patience)
             await self._ask({"executions": lambda ib: ib.reqExecutionsAsync()}, patience)  # after all orders are in
@@ -196,7 +196,7 @@ class Connection:
         """Ask for orders and executions once more."""
         parts: dict[str, Callable[[Any], Awaitable[Any]]] = {
             "open orders": self._all_open_orders,
-            "completed orders": lambda ib: ib.reqCompletedOrdersAsync(False),  # noqa: FBT003
+            "completed orders": lambda _: self.wire.completed_orders(),
         }
         async with self._asking:
             await self._ask(parts, patience)

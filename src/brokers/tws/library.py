@@ -33,7 +33,7 @@ from typing import Any, Final
 from src.brokers.egress import Egress
 from src.brokers.tws import convert
 from src.brokers.tws.inbox import Inbox
-from src.brokers.tws.reader import quiet_trades, reader
+from src.brokers.tws.reader import UnknownOnly, quiet_trades, reader
 from src.domain.errors import ConnectionFailedError, OrderRefusedError
 from src.domain.market import Contract
 from src.domain.orders import Order, OrderStatus
@@ -159,6 +159,15 @@ class Wire:
             return await request(self.ib)
         except self._error as error:
             raise RequestFailedError(error.code, error.message) from None
+
+    def completed_orders(self) -> Awaitable[Any]:
+        """Ask for the orders that are done: the inbox hears of all, the library keeps those that it does not know.
+
+        Its own question makes all of the day's orders anew at each look, and leaves them to the memory's fragments.
+        """
+        answer: Awaitable[Any] = self.ib.wrapper.startReq("completedOrders", container=UnknownOnly())
+        self.ib.client.reqCompletedOrders(False)
+        return answer
 
     # --- what is sent, in our words ---------------------------------------------------------------------------------
 

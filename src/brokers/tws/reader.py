@@ -19,6 +19,10 @@ from src.domain.orders import AccountId, OrderId, OrderStatus
 _log: Final = logging.getLogger(__name__)
 
 
+class UnknownOnly(list[Any]):
+    """The answer to a question for completed orders of which the library takes in those that it does not know."""
+
+
 def quiet_trades(module: Any) -> Any:
     """The library's class of trades, whose text in a log line is short; `repr` and all else are as ever."""
 
@@ -57,7 +61,8 @@ def reader(base: Any, inbox: Inbox) -> Any:
             found = readable(order.orderId, contract, order, orderState)
             if found is not None:
                 inbox.on_completed_order(found)
-            if "completedOrders" in self._results:  # theirs fails outside of a request
+            answer = self._results.get("completedOrders")  # theirs fails outside of a request
+            if answer is not None and not (isinstance(answer, UnknownOnly) and order.permId in self.permId2Trade):
                 super().completedOrder(contract, order, orderState)
 
         def orderStatus(

@@ -5,7 +5,8 @@
 What one client does is in tests/conformance/.
 """
 
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from decimal import Decimal
 from threading import Thread
@@ -207,3 +208,38 @@ def test_a_gateway_that_stops_leaves_nobody_waiting(gateway: PaperGateway, broke
         assert event
     with pytest.raises(ConnectionFailedError):
         broker.connect()
+
+
+def test_a_look_at_the_lists_makes_no_trades_of_theirs_anew(gateway: PaperGateway, broker: TwsBroker) -> None:
+    """The library would make one of each order of the day, twenty objects each, at every look; who asks it gets them.
+
+    An order that it does not know, as one of before this connection, is made and kept by it.
+    """
+    for _ in range(3):
+        broker.cancel_order(broker.place_order(BELOW).order_id)
+    made: list[object] = []
+
+    def watched(ib: Any) -> None:  # noqa: ANN401
+        module: Any = sys.modules[type(ib.wrapper).__mro__[1].__module__]
+        plain = module.Trade
+
+        def trade(*parts: object) -> object:
+            made.append(found := plain(*parts))
+            return found
+
+        module.Trade = trade
+        restore.append(lambda: setattr(module, "Trade", plain))
+
+    restore: list[Callable[[], None]] = []
+    broker.tws(watched)
+    try:
+        broker.synchronise()
+        assert made == []
+        assert len(broker.tws(lambda ib: ib.reqCompletedOrdersAsync(False))) == len(made) == 3
+        other = connected(gateway, client_id=2)
+        other.synchronise()
+        assert len(made) == 6
+        assert len(other.tws(lambda ib: ib.trades())) == 3
+        other.disconnect()
+    finally:
+        restore[0]()
