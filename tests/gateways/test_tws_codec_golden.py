@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import pytest
 
-from src.gateways.tws_codec import decode_reply, decode_request, encode_reply, encode_request
+from src.gateways.tws_codec import WireOrder, decode_reply, decode_request, encode_reply, encode_request
 
 GOLDEN = Path(__file__).resolve().parents[1] / "wire" / "golden"
 
@@ -40,14 +40,19 @@ def shown(thing: object) -> str:
     """A message as text, without what has its default."""
     if isinstance(thing, Decimal):
         return f"{thing:f}"
-    if isinstance(thing, tuple):
+    if isinstance(thing, WireOrder):
+        defaults = thing._field_defaults
+    elif is_dataclass(thing):
+        defaults = {field.name: field.default for field in fields(thing)}
+    elif isinstance(thing, tuple):
         return f"[{', '.join(map(shown, thing))}]"
-    if not is_dataclass(thing):
+    else:
         return repr(thing)
+    values = {name: getattr(thing, name) for name in defaults}
     said = [
-        f"{field.name}={shown(getattr(thing, field.name))}"
-        for field in fields(thing)
-        if field.default is MISSING or getattr(thing, field.name) != field.default
+        f"{name}={shown(values[name])}"
+        for name, default in defaults.items()
+        if default is MISSING or values[name] != default
     ]
     return f"{type(thing).__name__}({', '.join(said)})"
 

@@ -1,6 +1,5 @@
 """Every request is answered, at every server version; one that is not known here by an error, never silence."""
 
-from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -70,7 +69,7 @@ ASKED: list[tuple[Request, type[Reply] | None]] = [
     ),
     (tws.ReqRealTimeBars(28, NVDA, 5, "TRADES", True), None),
     (tws.CancelRealTimeBars(28), None),
-    (tws.PlaceOrder(2, NVDA, replace(order(), what_if=True)), tws.OpenOrder),
+    (tws.PlaceOrder(2, NVDA, order()._replace(what_if=True)), tws.OpenOrder),
     (tws.PlaceOrder(3, NVDA, order("LMT", lmt_price=Decimal(90))), tws.OrderStatusMessage),
     (tws.CancelOrder(3), tws.ErrorMessage),
     (tws.CancelOrder(3), tws.ErrorMessage),

@@ -1,7 +1,6 @@
 """The lives of orders, frame by frame, as a real TWS sends them."""
 
 from decimal import Decimal
-from typing import Any
 
 import pytest
 
@@ -122,7 +121,7 @@ async def test_a_bracket_is_sent_as_one_with_its_last_child(stage: Stage) -> Non
     parent = order(transmit=False)
     target = order("LMT", lmt_price=Decimal(500), parent_id=1, transmit=False)
     stop = order("STP", aux_price=Decimal(10), parent_id=1)
-    exits = [WireOrder(**{**_fields(each), "action": "SELL"}) for each in (target, stop)]
+    exits = [each._replace(action="SELL") for each in (target, stop)]
     assert await after(stage, client, PlaceOrder(1, NVDA, parent)) == ["5 PreSubmitted"]
     assert await after(stage, client, PlaceOrder(2, NVDA, exits[0])) == ["5 PreSubmitted"]
     words = await after(stage, client, PlaceOrder(3, NVDA, exits[1]))
@@ -132,10 +131,6 @@ async def test_a_bracket_is_sent_as_one_with_its_last_child(stage: Stage) -> Non
     assert words.count("3 Submitted 0/10") >= 1
     words = await after(stage, client, CancelOrder(3), CancelOrder(2))
     assert words == ["3 Cancelled 0/10", "error 202"] * 2
-
-
-def _fields(order: WireOrder) -> dict[str, Any]:
-    return {name: getattr(order, name) for name in WireOrder.__dataclass_fields__}
 
 
 async def test_what_if_is_one_frame_and_no_status(stage: Stage) -> None:
@@ -164,7 +159,7 @@ async def test_positions_are_pushed_after_the_first_question(stage: Stage) -> No
     pushed = await client.until(PositionData)
     assert pushed.position == 10
     assert pushed.contract.exchange == "NASDAQ"
-    sell = WireOrder(**{**_fields(order()), "action": "SELL"})
+    sell = order()._replace(action="SELL")
     client.send(PlaceOrder(2, NVDA, sell))
     assert (await client.until(PositionData)).position == 0
 

@@ -6,7 +6,16 @@ from dataclasses import is_dataclass, replace
 from decimal import Decimal
 from typing import Any, Final, get_args, get_type_hints
 
-from src.gateways.tws_codec import REPLIES, REQUESTS, PlaceOrder, Reply, Request, ServerHello, UnsupportedRequest
+from src.gateways.tws_codec import (
+    REPLIES,
+    REQUESTS,
+    PlaceOrder,
+    Reply,
+    Request,
+    ServerHello,
+    UnsupportedRequest,
+    WireOrder,
+)
 from src.gateways.tws_codec.session import UNSUPPORTED
 
 #: A socket was accepted; nothing has been said yet.
@@ -96,7 +105,7 @@ def _fields(cls: type) -> Iterator[tuple[str, type]]:
     parts = []
     for name, hint in get_type_hints(cls).items():
         kinds = [kind for kind in (get_args(hint) or (hint,)) if kind is not type(None)]
-        if is_dataclass(kinds[0]):
+        if is_dataclass(kinds[0]) or kinds[0] is WireOrder:
             parts += [(name, kinds[0])] if name in _PARTS else []
         elif kinds[0] in (int, str, bool, float, Decimal):
             yield name, kinds[0]
@@ -118,7 +127,9 @@ def with_value(message: Any, path: str, value: object) -> Any:  # noqa: ANN401
     part, _, name = path.rpartition(".")
     if not part:
         return replace(message, **{name: value})
-    return replace(message, **{part: replace(getattr(message, part), **{name: value})})
+    old = getattr(message, part)
+    new = WireOrder(**old._asdict() | {name: value}) if isinstance(old, WireOrder) else replace(old, **{name: value})
+    return replace(message, **{part: new})
 
 
 def _camel(name: str) -> str:

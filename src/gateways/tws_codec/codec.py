@@ -3,7 +3,9 @@
 Total: any bytes give a message or a WireError. A payload is a frame without its length.
 """
 
-from typing import Final
+from collections.abc import Callable
+from functools import cache
+from typing import Any, Final
 
 from src.gateways.tws_codec import (  # noqa: F401  (each registers its messages)
     account,
@@ -17,6 +19,7 @@ from src.gateways.tws_codec import (  # noqa: F401  (each registers its messages
 from src.gateways.tws_codec.errors import WireError
 from src.gateways.tws_codec.fields import INT, BadValueError
 from src.gateways.tws_codec.registry import REPLIES, REQUESTS, Direction, Reply, Request
+from src.gateways.tws_codec.repeating import compile_reader
 from src.gateways.tws_codec.session import UNSUPPORTED, UnsupportedRequest
 
 #: Far more than any request has.
@@ -24,12 +27,28 @@ MAX_REQUEST_FIELDS: Final = 10_000
 #: A month of one-minute bars is 70,000 fields.
 MAX_REPLY_FIELDS: Final = 1_000_000
 
+_PLACE_ORDER: Final = b"3\0"
 _REQUESTS: Final = Direction("request", REQUESTS, MAX_REQUEST_FIELDS)
 _REPLIES: Final = Direction("reply", REPLIES, MAX_REPLY_FIELDS)
 
 
 def decode_request(payload: bytes, server_version: int) -> Request:
     """What a client asks for. A request that is not known here comes as UnsupportedRequest. Raises WireError."""
+    if payload[:2] == _PLACE_ORDER:
+        placed: Request = _orders(server_version)(payload)
+        return placed
+    return _decode_request(payload, server_version)
+
+
+@cache
+def _orders(server_version: int) -> Callable[[bytes], Any]:
+    """What reads placeOrder."""
+    return compile_reader(
+        _REQUESTS.plan(orders.PlaceOrder, server_version), lambda payload: _decode_request(payload, server_version)
+    )
+
+
+def _decode_request(payload: bytes, server_version: int) -> Request:
     texts = _REQUESTS.split(payload)
     request: Request | None = _REQUESTS.decode(texts, server_version)
     return _unsupported(_REQUESTS.message_id(texts), texts) if request is None else request

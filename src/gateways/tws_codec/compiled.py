@@ -1,8 +1,7 @@
-"""Encoders and decoders of the hot messages, compiled once per server version from the plans that are interpreted.
+"""Encoders of the hot messages, compiled once per server version from the plans that are interpreted.
 
-Each is one Python function over memo look-ups. It takes only what is certainly right (a decoder: a frame without any of
-the fields that may be missing) and leaves the rest to the interpreter, which knows the exact text or the fault.
-Property tests hold both against each other.
+Each is one Python function over memo look-ups. It takes only what is certainly right and leaves the rest to the
+interpreter, which knows the fault. Property tests hold both against each other.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -12,12 +11,24 @@ from math import isfinite
 from typing import Any, Final
 
 from src.gateways.tws_codec.fields import AVERAGE, SERIAL, SIZE, TEXT, BadValueError, Kind
-from src.gateways.tws_codec.plan import Branch, Fixed, Group, Plan, Rows, Run, Step, Values
+from src.gateways.tws_codec.plan import Branch, Fixed, Plan, Rows, Run, Step
+from src.gateways.tws_codec.repeating import KEPT, LONGEST, tested
 
 #: What is raised inside a compiled function where it is not certain.
 _UNCERTAIN: Final = (TypeError, AttributeError, ValueError, ArithmeticError, LookupError)
 Column = Callable[[Sequence[Any]], Iterable[str]]
 _MESSAGE: Final = "message"
+
+
+class Kept(dict[Any, tuple[str, ...]]):
+    """Texts by the values that they are of: of so many habits, and none that is long."""
+
+    def keep(self, key: object, texts: tuple[str, ...]) -> None:
+        """Remember some; all are forgotten when there are too many."""
+        if sum(map(len, texts)) <= LONGEST:
+            if len(self) >= KEPT:
+                self.clear()
+            self[key] = texts
 
 
 class _Source:
@@ -67,45 +78,6 @@ def compile_encoder(message_id: int, plan: Plan, interpreter: Callable[[Any], by
     return encoder
 
 
-def compile_decoder(plan: Plan, interpreter: Callable[[Sequence[str]], Any]) -> Callable[[Sequence[str]], Any]:
-    """A function from a frame's fields (the message id first) to its message. It asks the interpreter as well."""
-    source = _Source()
-    values = {
-        part: {name: source.name(default, "default") for name, default in of.items()}
-        for part, of in plan.blank().items()
-    }
-    at = 1
-    for step in plan.steps:
-        if isinstance(step, Branch):
-            source.lines.append(f"if {source.name(step.test, 'test')}({values[step.part][step.name]}): unsure()")
-        elif isinstance(step, Run):
-            for kind, name in zip(step.kinds, step.names, strict=True):
-                values[step.part][name] = f"{source.name(kind.read, 'read')}[texts[{at}]]"
-                at += 1
-        else:
-            if isinstance(step, Group | Rows | Values):
-                values[step.part][step.name] = "None" if isinstance(step, Group) else "()"
-                source.lines.append(f"if texts[{at}] != '0': unsure()")
-            at += 1
-    for part, cls in plan.parts:
-        values[""][part] = f"{source.name(cls, 'part')}({', '.join(values[part].values())})"
-    lines = [
-        f"if len(texts) != {at}: unsure()",
-        *source.lines,
-        f"return {source.name(plan.cls, 'message')}({', '.join(values[''].values())})",
-    ]
-    source.names |= {"interpreter": interpreter, "UNCERTAIN": _UNCERTAIN, "unsure": _unsure}
-    body = "".join(f"        {line}\n" for line in lines)
-    code = f"def decode(texts):\n    try:\n{body}    except UNCERTAIN:\n        return interpreter(texts)\n"
-    exec(compile(code, f"<{plan.cls.__name__} at {plan.version}>", "exec"), source.names)  # noqa: S102  # as above
-    decoder: Callable[[Sequence[str]], Any] = source.names["decode"]
-    return decoder
-
-
-def _unsure() -> None:
-    raise LookupError
-
-
 def _parts_of(step: Step) -> set[str]:
     """The parts of a message that a step writes from."""
     inner = set().union(*map(_parts_of, step.steps)) if isinstance(step, Branch) else set()
@@ -115,11 +87,12 @@ def _parts_of(step: Step) -> set[str]:
 def _by_parts(source: _Source, plan: Plan, head: str) -> list[str]:
     """Lines that join the texts of a message and of its parts; those of the last order, say, are kept.
 
-    An order is told several times, with another status each: its hundred fields are written once.
+    An order is told several times, with another status each: its hundred fields are written once. It is a tuple, and
+    what stands behind its first stretch is much the same from one order to the next: these texts are kept by values.
     """
     lines, texts = [], [rf"{head} '\0'"]
     stretches = [(part, tuple(steps)) for part, steps in groupby(plan.steps, lambda step: getattr(step, "part", ""))]
-    for part, _ in plan.parts:
+    for part, cls in plan.parts:
         told = source.name({"": (None,)}, "told")
         lines += [
             f"{part} = {_MESSAGE}.{part}",
@@ -127,18 +100,52 @@ def _by_parts(source: _Source, plan: Plan, head: str) -> list[str]:
             f"if {part}_told[0] is not {part}:",
             f"    {part}_told = {told}[''] = ({part}, *{part}_texts({part}))",
         ]
-        for _, steps in (each for each in stretches if each[0] == part):
-            source.lines.append("out = []")
-            _add_steps(source, steps, "")
-            source.lines.append(r"texts += ('\0'.join([*out, '']),)")  # with a NUL behind each
-        body = "".join(f"    {line}\n" for line in ["texts = ()", *source.lines, "return texts"])
-        source.functions += f"def {part}_texts({part}):\n{body}"
-        source.lines.clear()
+        pieces = [steps for of, steps in stretches if of == part]
+        known = getattr(cls, "_fields", ())
+        first = sum(len(step.names) for step in pieces[0] if isinstance(step, Run))
+        if known and _names(pieces[0]) == known[:first]:
+            decide = {name for steps in pieces for _, name in tested(steps)}
+            decides = "".join(f"{part}.{name}, " for name in sorted(decide & set(known[:first])))
+            _add_function(source, f"{part}_rest", part, pieces[1:])
+            kept = source.name(Kept(), "kept")
+            behind = [
+                f"key = {decides}{part}[{first}:]",
+                f"rest = {kept}.get(key)",
+                "if rest is None:",
+                f"    rest = {part}_rest({part})",
+                f"    {kept}.keep(key, rest)",
+            ]
+            _add_function(source, f"{part}_texts", part, pieces[:1], behind, "texts + rest")
+        else:
+            _add_function(source, f"{part}_texts", part, pieces)
     places = {part: iter(range(1, len(stretches) + 1)) for part, _ in plan.parts}
     for part, steps in stretches:
         own = rf"'\0'.join(({', '.join(_texts(source, steps))}, ''))"
         texts.append(f"{part}_told[{next(places[part])}]" if part else own)
     return [*lines, f"return ''.join(({', '.join(texts)})).encode()"]
+
+
+def _add_function(
+    source: _Source,
+    name: str,
+    part: str,
+    stretches: Sequence[tuple[Step, ...]],
+    behind: Sequence[str] = (),
+    result: str = "texts",
+) -> None:
+    """A function from a part to the text of each stretch, with a NUL behind each field."""
+    for steps in stretches:
+        source.lines.append("out = []")
+        _add_steps(source, steps, "")
+        source.lines.append(r"texts += ('\0'.join([*out, '']),)")
+    body = "".join(f"    {line}\n" for line in ["texts = ()", *source.lines, *behind, f"return {result}"])
+    source.functions += f"def {name}({part}):\n{body}"
+    source.lines.clear()
+
+
+def _names(steps: Sequence[Step]) -> tuple[str, ...]:
+    """The fields of these steps, where they are runs alone."""
+    return tuple(name for step in steps for name in (step.names if isinstance(step, Run) else ("",)))
 
 
 def _add_steps(source: _Source, steps: tuple[Step, ...], indent: str) -> None:

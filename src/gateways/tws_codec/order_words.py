@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import NamedTuple
 
 from src.domain.facts import fact
 from src.gateways.tws_codec.contracts import TagValue
@@ -84,9 +85,12 @@ class OrderComboLeg:
     price: UnsetAmount = None
 
 
-@fact
-class WireOrder:
-    """IB's order. Each message carries some of these fields; None is unset."""
+class WireOrder(NamedTuple):
+    """IB's order. Each message carries some of these fields; None is unset.
+
+    A tuple, as orders differ in few of their hundred fields: one is made of another by copying. Those up to `hidden`
+    stand as placeOrder has them, what may differ from one order to the next; the others repeat (`compiled`).
+    """
 
     action: str = ""
     total_quantity: Decimal | None = ZERO

@@ -155,7 +155,7 @@ _PLACE_ORDER: Final[Layout] = (
 )
 
 
-@request(3, layout=_PLACE_ORDER, hot=True)
+@request(3, layout=_PLACE_ORDER)
 @fact
 class PlaceOrder(Request):
     """A new order, or the change of one that still works under the same client and order id."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final, TypeVar
 
-from src.gateways.tws_codec.compiled import compile_decoder, compile_encoder
+from src.gateways.tws_codec.compiled import compile_encoder
 from src.gateways.tws_codec.errors import WireError
 from src.gateways.tws_codec.fields import INT, BadValueError
 from src.gateways.tws_codec.layout import ALWAYS, VERSIONS, Const, Layout, Span, layout_of
@@ -17,7 +17,6 @@ from src.gateways.tws_codec.plan import FieldError, Plan, Reader
 
 C = TypeVar("C", bound=type)
 Encoder = Callable[[Any], bytes]
-Decoder = Callable[[Sequence[str]], Any]
 
 
 class Request:
@@ -48,10 +47,10 @@ REPLIES: Final[dict[int, tuple[Shape, ...]]] = {}
 
 
 def request(
-    message_id: int, *, version: str = "", span: Span = ALWAYS, layout: Layout | None = None, hot: bool = False
+    message_id: int, *, version: str = "", span: Span = ALWAYS, layout: Layout | None = None
 ) -> Callable[[C], C]:
     """Declare a dataclass as the client's message `message_id`, with its message version if it has one."""
-    return _declared(REQUESTS, message_id, version, span, layout, hot=hot)
+    return _declared(REQUESTS, message_id, version, span, layout)
 
 
 def reply(
@@ -65,7 +64,7 @@ def reply(
 ) -> Callable[[C], C]:
     """Declare a dataclass as the server's message `message_id`.
 
-    `chosen` tells it from others of the same id; a `hot` one is translated by compiled functions.
+    `chosen` tells it from others of the same id; a `hot` one is written by a compiled function.
     """
     return _declared(REPLIES, message_id, version, span, layout, chosen, hot=hot)
 
@@ -97,7 +96,6 @@ class Direction:
         self._plans: dict[tuple[type, int], Plan] = {}
         self._shapes: dict[type, Shape] = {}
         self.encoders: dict[int, dict[type, Encoder]] = {}
-        self._decoders: dict[tuple[type, int], Decoder] = {}
 
     def shape(self, cls: type) -> Shape:
         """The shape of a message class. Raises WireError for a class of the other direction."""
@@ -141,17 +139,7 @@ class Direction:
         shape = next((shape for shape in shapes if shape.chosen is None or shape.chosen(texts)), None)
         if shape is None:
             return None
-        try:
-            decoder = self._decoders[shape.cls, version]
-        except KeyError:
-            decoder = self._decoders[shape.cls, version] = self.decoder(shape, version)
-        return decoder(texts)
-
-    def decoder(self, shape: Shape, version: int) -> Decoder:
-        """Make the decoder of a message at a server version."""
-        plan = self.plan(shape.cls, version)
-        decoder: Decoder = partial(read, plan)
-        return compile_decoder(plan, decoder) if shape.hot else decoder
+        return read(self.plan(shape.cls, version), texts)
 
     def message_id(self, texts: Sequence[str]) -> int:
         """The message id at the head of a frame's fields. Raises WireError."""

@@ -143,7 +143,7 @@ def what_if_unanswered(placed: Placed) -> OpenOrder:
 
 
 def _asked_what_if(placed: Placed, state: OrderState) -> OpenOrder:
-    order = replace(placed.echoed(), what_if=True)
+    order = placed.echoed()._replace(what_if=True)
     return OpenOrder(placed.order_id, _in_order(placed.order.contract), order, state, placed.client_id)
 
 

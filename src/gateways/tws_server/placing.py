@@ -1,9 +1,7 @@
 """A client's order as the exchange's, and back. What the exchange cannot do is refused, never half done."""
 
 from collections.abc import Callable
-from dataclasses import fields
 from decimal import Decimal
-from operator import attrgetter
 from typing import Final
 
 from src.domain.errors import InvalidOrderError
@@ -15,8 +13,7 @@ from src.gateways.tws_server.refusals import MISMATCH, UNSUPPORTED_TYPE, Refused
 
 _FLOAT_NOISE: Final = 9
 _NOTHING: Final = Decimal(0)
-_PLACES: Final = {each.name: place for place, each in enumerate(fields(WireOrder))}
-_values: Final = attrgetter(*_PLACES)
+_PLACES: Final = {name: place for place, name in enumerate(WireOrder._fields)}
 _TYPES: Final = {
     "MKT": OrderType.MARKET,
     "LMT": OrderType.LIMIT,
@@ -103,7 +100,7 @@ def _changed(old: Decimal | None, new: Decimal | None) -> Decimal | None:
 
 def echo(asked: WireOrder, order: Order) -> WireOrder:
     """A client's order as the gateway has it now: what was asked, with what the exchange made of it."""
-    told = list(_values(asked))
+    told = list(asked)
     changed = {
         "total_quantity": order.quantity,
         "lmt_price": order.limit_price or _NOTHING,
@@ -116,7 +113,7 @@ def echo(asked: WireOrder, order: Order) -> WireOrder:
     }
     for name, value in changed.items():
         told[_PLACES[name]] = value
-    return WireOrder(*told)  # by position: so many names are slow to match
+    return WireOrder._make(told)
 
 
 def foreign(order: Order) -> WireOrder:

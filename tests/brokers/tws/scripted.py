@@ -9,7 +9,6 @@ import socket
 import struct
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import replace
 from decimal import Decimal
 from threading import Event
 from time import monotonic
@@ -124,7 +123,7 @@ class Client(asyncio.Protocol):
 
     def echo(self, asked: PlaceOrder, status: str = "Submitted", **changes: Any) -> None:
         """An openOrder message of what was asked."""
-        order = replace(asked.order, **changes)
+        order = asked.order._replace(**changes)
         state = OrderState(status)
         self.send(OpenOrder(asked.order_id, NVDA, order, state, self.client_id, 9000 + asked.order_id))
 
