@@ -5,13 +5,13 @@ once and left out from then on: nobody who watches can end a session, or hold it
 """
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final, Protocol
 
 from src.brokers.broker import Broker
 from src.domain.errors import BrokerError, ConnectionLostError, OrderOutcomeUnknownError, RequestTimeoutError
 from src.domain.events import Event
-from src.domain.market import Bar, Contract
+from src.domain.market import Bar, Contract, Quote
 from src.domain.orders import Order, Trade
 from src.trading.portfolio import Portfolio
 
@@ -77,7 +77,10 @@ class Observer:
         """It begins; the account is worth so many dollars."""
 
     def heard(self, event: Event) -> None:
-        """The broker has told something, bars excepted."""
+        """The broker has told something, bars and quotes excepted."""
+
+    def quoted(self, quote: Quote) -> None:
+        """A market has moved. As often as ticks come: only who has a `quoted` of its own is told."""
 
     def deciding(self, bars: Sequence[Bar]) -> None:
         """The strategy is about to be asked about the bars of one instant."""
@@ -101,7 +104,7 @@ class Observer:
         """An order was not accepted, by the venue or by a limit of ours."""
 
     def idle(self) -> None:
-        """Nothing has come for a moment (a quarter of a second at most); the session waits."""
+        """A moment has passed (a quarter of a second) in which no bar came; the session waits."""
 
     def ended(self, failure: BaseException | None) -> None:
         """The session is over, and what it leaves is in order as far as it could be."""
@@ -110,11 +113,19 @@ class Observer:
 class Observers(list[Observer], Observer):
     """Several as one: a list, so that a session nobody watches asks at no cost whether anybody does."""
 
+    def __init__(self, observers: Iterable[Observer] = ()) -> None:
+        super().__init__(observers)
+        self._of_quotes = [one for one in self if type(one).quoted is not Observer.quoted]
+
     def began(self, session: Watched, equity: float) -> None:  # noqa: D102  # see Observer, here and below
         self._tell(lambda observer: observer.began(session, equity))
 
     def heard(self, event: Event) -> None:  # noqa: D102
         self._tell(lambda observer: observer.heard(event))
+
+    def quoted(self, quote: Quote) -> None:  # noqa: D102
+        if self._of_quotes:
+            self._tell(lambda observer: observer.quoted(quote), self._of_quotes)
 
     def deciding(self, bars: Sequence[Bar]) -> None:  # noqa: D102
         self._tell(lambda observer: observer.deciding(bars))
@@ -143,10 +154,11 @@ class Observers(list[Observer], Observer):
     def ended(self, failure: BaseException | None) -> None:  # noqa: D102
         self._tell(lambda observer: observer.ended(failure))
 
-    def _tell(self, what: Callable[[Observer], None]) -> None:
-        for observer in tuple(self):
+    def _tell(self, what: Callable[[Observer], None], whom: Sequence[Observer] | None = None) -> None:
+        for observer in tuple(self if whom is None else whom):
             try:
                 what(observer)
             except Exception:  # noqa: BLE001  # whatever it is, it is the watcher's, not the session's
                 self.remove(observer)
+                self._of_quotes = [one for one in self._of_quotes if one is not observer]
                 _log.exception("%s failed and watches no longer; the session goes on", type(observer).__name__)

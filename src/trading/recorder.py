@@ -6,8 +6,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from src.domain.errors import BrokerError
-from src.domain.events import Event, QuoteChanged
-from src.domain.market import Bar, Mode
+from src.domain.market import Bar, Mode, Quote
 from src.records.recording import SessionRecording
 from src.records.session_notes import write_notes
 from src.trading.observer import Observer, Watched
@@ -52,10 +51,10 @@ class Recorder(Observer):
             self._recording.bars(bars)
             self._recording.equity(bars[0].end, equity)
 
-    def heard(self, event: Event) -> None:
-        """Record a quote."""
-        if self._recording is not None and type(event) is QuoteChanged:
-            self._recording.quote(event.quote)
+    def quoted(self, quote: Quote) -> None:
+        """Record it."""
+        if self._recording is not None:
+            self._recording.quote(quote)
 
     def ended(self, failure: BaseException | None) -> None:
         """Finish the file."""

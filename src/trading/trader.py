@@ -33,6 +33,7 @@ from src.domain.events import (
     Filled,
     Notice,
     OrderChanged,
+    QuoteChanged,
 )
 from src.domain.market import Bar, Contract
 from src.domain.orders import AccountId, Action, Fill, Order, OrderId, OrderStatus, Trade
@@ -85,6 +86,7 @@ class Trader:
         self._bars = 0
         self.started_at = 0
         self._deadline = maxsize
+        self._look_at = 0.0  # when quotes have left no pause for long enough; monotonic seconds
         self._closing = ClosingTime(plan.flat_before_close, plan.close_after)
         self._lacks_history = False
         self._seen_until = 0  # the end of the last bar of history
@@ -194,7 +196,7 @@ class Trader:
             if type(event) is not BarClosed:
                 if event is not None:
                     hear(event)
-                elif self._is_over(stream):
+                if self._is_over(stream, event):
                     break
                 continue
             bars = event[0]
@@ -232,11 +234,14 @@ class Trader:
                 self._explanations.tell(logging.DEBUG)
         self._bars += len(bars)
 
-    def _is_over(self, stream: EventStream) -> bool:
-        """Whether the session has come to its end, now that no event came."""
+    def _is_over(self, stream: EventStream, event: Event | None) -> bool:
+        """Whether the session has come to its end: looked at in a pause, and where quotes leave none, now and then."""
+        if event is not None and (type(event) is not QuoteChanged or stream.unread or monotonic() < self._look_at):
+            return False
         if stream.ended or self.broker.now() >= self._deadline:
             return True
         self._observers.idle()
+        self._look_at = monotonic() + _POLL
         return False
 
     def _fail(self, message: str, error: BaseException, trace: TracebackType | None = None) -> None:
@@ -296,6 +301,9 @@ class Trader:
     # Events in.
 
     def _hear(self, event: Event) -> None:
+        if type(event) is QuoteChanged:
+            self._observers.quoted(event.quote)
+            return
         hearer = self._hearers.get(type(event))
         if hearer is not None:
             hearer(event)

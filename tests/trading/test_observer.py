@@ -2,17 +2,21 @@
 
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from src.brokers.simulated import SimulatedBroker
 from src.domain.errors import BrokerError, OrderRejectedError
-from src.domain.events import Event, Filled
-from src.domain.market import Bar
+from src.domain.events import Event, Filled, QuoteChanged
+from src.domain.market import Bar, Contract, Quote, Source
 from src.domain.orders import Order, Trade
+from src.runtime.bridge import EventStream
+from src.runtime.clock import NS
 from src.trading.observer import Observer
 from src.trading.trader import Trader
-from tests.trading.test_trader import Scripted, at_bar, buy, plan
+from tests.trading.test_trader import Scripted, at_bar, buy, nothing, plan
 
 Market = Callable[..., SimulatedBroker]
 
@@ -106,4 +110,75 @@ def test_an_observer_that_fails_is_left_out_and_the_session_goes_on(
         trader.run()
     assert trader.failure is None
     assert len(diary.curve) == 3
+    assert caplog.text.count("Broken failed and watches no longer") == 1
+
+
+class Ticking:
+    """A broker of quotes that leave no pause and never end; a minute of its market passes with each."""
+
+    def __init__(self, inner: SimulatedBroker) -> None:
+        self._inner, self._began = inner, inner.now()
+        self.quotes = 0
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401  # all else is the broker's own
+        return getattr(self._inner, name)
+
+    def now(self) -> int:
+        """The market's time."""
+        return self._began + self.quotes * 60 * NS
+
+    def events(self, *contracts: Any, bars: Any = None) -> EventStream:  # noqa: ANN401
+        """Nothing but quotes."""
+        stream = self._inner.events(*contracts, bars=bars)
+
+        def next_event(timeout: float | None = None) -> Event:
+            del timeout
+            self.quotes += 1
+            moment, price = self.now(), float(self.quotes)
+            return QuoteChanged(Quote(Contract("MSFT"), moment, price, price, 1, 1, price, Source.SIMULATED))
+
+        stream.next = next_event  # type: ignore[method-assign]
+        return stream
+
+
+class Quotes(Observer):
+    """Counts quotes and pauses."""
+
+    def __init__(self) -> None:
+        self.quotes, self.pauses = list[float](), 0
+
+    def quoted(self, quote: Quote) -> None:
+        """Keep its price."""
+        self.quotes.append(quote.last)
+
+    def idle(self) -> None:
+        """Count it."""
+        self.pauses += 1
+
+
+def test_a_session_whose_quotes_leave_no_pause_ends_on_time_and_its_observers_have_theirs(market: Market) -> None:
+    """A thin market quotes without a trade for hours, and makes no bar that would end it."""
+    broker, seen, diary = Ticking(market(MSFT=[10, 11])), Quotes(), Diary()
+    Trader(broker, Scripted(nothing), replace(plan("MSFT"), duration=5), [seen, diary]).run()
+    assert seen.quotes == list(range(1, broker.quotes + 1))
+    assert seen.pauses >= 1
+    assert diary.events == []  # a quote costs nobody anything who did not ask for quotes
+
+
+def test_an_observer_that_fails_at_a_quote_is_told_of_no_other(
+    market: Market, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The one beside it is."""
+
+    class Broken(Observer):
+        """Fails at the first quote."""
+
+        def quoted(self, quote: Quote) -> None:
+            """Fail."""
+            raise ZeroDivisionError(str(quote.last))
+
+    broker, seen = Ticking(market(MSFT=[10, 11])), Quotes()
+    with caplog.at_level(logging.ERROR):
+        Trader(broker, Scripted(nothing), replace(plan("MSFT"), duration=5), [Broken(), seen]).run()
+    assert len(seen.quotes) == broker.quotes
     assert caplog.text.count("Broken failed and watches no longer") == 1
