@@ -189,7 +189,7 @@ class Orders(RuleBasedStateMachine):
         def true() -> dict[str, int]:
             return {symbol: shares for (_, symbol), shares in self.stage.truth().positions.items()}
 
-        if wait_for(lambda: shown() == true(), 5.0):
+        if wait_for(lambda: shown() == true(), 20.0):
             return []
         return [f"I7: {shown()} is shown, and {true()} held"]
 
@@ -226,7 +226,7 @@ class Orders(RuleBasedStateMachine):
         }
 
     def _await(self, *, connected: bool) -> None:
-        assert wait_for(lambda: self.stage.broker.is_connected is connected, 20.0), f"{connected=} after 20 s"
+        assert wait_for(lambda: self.stage.broker.is_connected is connected, 60.0), f"{connected=} after 60 s"
 
 
 def any_order(folder: Path, seed_: int, examples: int = 3) -> Result:

@@ -19,7 +19,7 @@ from src.domain.market import Mode, Source
 from src.domain.orders import OrderStatus
 from src.gateways.tws_codec import ReqMktData
 from src.runtime.clock import monotonic
-from tests.faults.harness import GRACE, MSFT, NVDA, PREVIEW, TIMING, FaultStage, Ruler, pause, wait_for
+from tests.faults.harness import CALM, GRACE, MSFT, NVDA, PATIENT, PREVIEW, TIMING, FaultStage, Ruler, pause, wait_for
 from tests.faults.proxy import Do, Shape, Way
 from tests.faults.results import Result, chance_of
 
@@ -42,7 +42,7 @@ def lose_the_gateway(folder: Path, seed: int, rounds: int = 6) -> Result:
     on, and nothing has leaked.
     """
     chance, result = chance_of("T14", seed), Result()
-    with FaultStage(folder, seed=seed) as stage:
+    with FaultStage(folder, seed=seed, timing=CALM) as stage:
         broker = stage.open()
         broker.quote(MSFT)
         baseline: tuple[int, int] | None = None
@@ -51,16 +51,16 @@ def lose_the_gateway(folder: Path, seed: int, rounds: int = 6) -> Result:
             stage.proxy.target, port = 1, stage.proxy.target  # nobody listens there
             before = stage.proxy.accepted
             stage.proxy.end(how)
-            found = [] if wait_for(lambda: not broker.is_connected, 5.0) else ["I13: the end was not noticed"]
+            found = [] if wait_for(lambda: not broker.is_connected, 20.0) else ["I13: the end was not noticed"]
             found += _nothing_is_pretended(stage, away, f"away-{number}")
             attempts = stage.proxy.accepted - before
             if attempts > 3 + (away + 0.5) / (0.8 * 0.1):
                 found.append(f"I13: {attempts} attempts within {away:.2f} s")
             asked = _subscriptions(stage)
             stage.proxy.target = port
-            if not wait_for(lambda: broker.is_connected, 10.0):
-                found.append("I13: not back after ten seconds")
-            wait_for(lambda: sum((_subscriptions(stage) - asked).values()) >= 2, 2.0)  # noqa: B023
+            if not wait_for(lambda: broker.is_connected, 40.0):
+                found.append("I13: not back after forty seconds")
+            wait_for(lambda: sum((_subscriptions(stage) - asked).values()) >= 2, 20.0)  # noqa: B023
             pause(0.02)
             if (now := _subscriptions(stage) - asked) != Counter({"NVDA": 1, "MSFT": 1}):
                 found.append(f"I13: subscribed anew to {dict(now)}")
@@ -126,17 +126,16 @@ def fall_silent(folder: Path, seed: int, rounds: int = 4) -> Result:
             how = chance.choice([Do.HALF_OPEN, Do.SILENCE])
             pause(chance.random() * 0.3)
             stage.gateway.behave()
-            ruler.reset()
-            began = monotonic()
+            began, lost = monotonic(), ruler.lost
             stage.proxy.end(how)
-            if not wait_for(lambda: not broker.is_connected, 10.0):
+            if not wait_for(lambda: not broker.is_connected, 40.0):
                 result.count(["I12: a dead peer was not noticed"], f"T10 seed {seed}, round {number}: {how}")
                 break
-            took, allowed = monotonic() - began, 2 * stage.timing.heartbeat + GRACE + 5 * ruler.lag
+            took, allowed = monotonic() - began, 2 * stage.timing.heartbeat + GRACE + ruler.lost - lost
             found = [] if took <= allowed else [f"I12: noticed after {took:.2f} s, {allowed:.2f} s allowed"]
             stage.proxy.behave()
-            if not wait_for(lambda: broker.is_connected, 10.0):
-                found.append("I13: not back after ten seconds")
+            if not wait_for(lambda: broker.is_connected, 40.0):
+                found.append("I13: not back after forty seconds")
             found += stage.settled()
             result.count(found, f"T10 seed {seed}, round {number}: {how}")
             if found:
@@ -166,7 +165,7 @@ def crowd(folder: Path, seed: int) -> Result:
             own = Random(f"{seed} {thread}")  # noqa: S311
             for number in range(_CALLS):
                 name, what, deadline = _call(stage, own, f"c{thread}-{number}")
-                began = monotonic()
+                began, lost = monotonic(), ruler.lost
                 try:
                     answer = what()
                 except BrokerError:
@@ -175,17 +174,17 @@ def crowd(folder: Path, seed: int) -> Result:
                     with lock:
                         found.append(f"I11: {name} raised {error!r}")
                     return
-                took = monotonic() - began
+                took, lost = monotonic() - began, ruler.lost - lost
                 with lock:
                     if answer is not None and name.startswith("an order"):
                         accepted.add(f"c{thread}-{number}")
-                    if took > deadline + GRACE + ruler.lag:
+                    if took > deadline + GRACE + lost:
                         found.append(f"I12: {name} took {took:.2f} s, with {deadline:g} s to answer")
 
         with _weather(stage, weather, chance), ThreadPoolExecutor(_THREADS) as pool:
             list(pool.map(call, range(_THREADS)))
         stage.proxy.behave()
-        if not wait_for(lambda: stage.broker.is_connected, 15.0):
+        if not wait_for(lambda: stage.broker.is_connected, 60.0):
             found.append("I13: not back after the storm")
         found += stage.settled(30.0)
         found += _on_the_wire(stage, accepted)
@@ -258,7 +257,7 @@ def _on_the_wire(stage: FaultStage, accepted: set[str]) -> list[str]:
 def fail_the_journal(folder: Path, seed: int, rounds: int = 6) -> Result:
     """T13: another program locks the journal, or the disk is read-only: nothing new leaves, and cancels pass."""
     chance, result = chance_of("T13", seed), Result()
-    with FaultStage(folder, seed=seed) as stage:
+    with FaultStage(folder, seed=seed, timing=CALM, settings=PATIENT) as stage:
         broker = stage.open()
         for number in range(rounds):
             stage.attempt(stage.order("BUY", 20, ref=f"held-{number}"))
@@ -274,7 +273,7 @@ def fail_the_journal(folder: Path, seed: int, rounds: int = 6) -> Result:
                     found.append(f"I25: no cancel while the journal is {how}")
             if how == "read-only":  # what the disk has nobody knows: the next session finds out
                 broker = stage.restart()
-            elif not wait_for(lambda: stage.broker._admission.books.unavailable is None, 10.0):
+            elif not wait_for(lambda: stage.broker._admission.books.unavailable is None, 40.0):
                 found.append(f"I25: the journal stays failed after it was {how}")
             found += stage.settled()
             result.count(found, f"T13 seed {seed}, round {number}: {how}")

@@ -23,9 +23,9 @@ class Ends:
 
     def __init__(self, proxy: FaultProxy, listener: socket.socket) -> None:
         self.proxy = proxy
-        self.client = socket.create_connection(("127.0.0.1", proxy.port), timeout=5)
+        self.client = socket.create_connection(("127.0.0.1", proxy.port), timeout=40)
         self.gateway, _ = listener.accept()
-        self.gateway.settimeout(5)
+        self.gateway.settimeout(40)
 
     def greet(self) -> None:
         """Let the greeting pass."""
@@ -51,7 +51,7 @@ def is_quiet(end: socket.socket, seconds: float = 0.1) -> bool:
     except TimeoutError:
         return True
     finally:
-        end.settimeout(5)
+        end.settimeout(40)
     return False
 
 
@@ -66,7 +66,7 @@ def ends() -> Iterator[Ends]:
 def connected() -> Iterator[Ends]:
     """The same, inside `with`."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        listener.settimeout(5)
+        listener.settimeout(40)
         with FaultProxy(listener.getsockname()[1]) as proxy:
             found = Ends(proxy, listener)
             with found.client, found.gateway:
@@ -170,11 +170,11 @@ def test_one_message_is_late_and_all_behind_it(ends: Ends) -> None:
 def test_it_refuses_and_listens_again_on_its_port(ends: Ends) -> None:
     ends.proxy.refuse()
     with pytest.raises(ConnectionRefusedError):
-        socket.create_connection(("127.0.0.1", ends.proxy.port), timeout=5)
+        socket.create_connection(("127.0.0.1", ends.proxy.port), timeout=40)
     port = ends.proxy.port
     ends.proxy.listen()
     assert ends.proxy.port == port
-    socket.create_connection(("127.0.0.1", port), timeout=5).close()
+    socket.create_connection(("127.0.0.1", port), timeout=40).close()
     wait_until(lambda: len(ends.proxy.links) == 2)  # the fixture's own, and this one
 
 

@@ -13,7 +13,7 @@ from src.domain.errors import ClientIdInUseError, OrderRefusedError
 from src.domain.intents import IntentState
 from src.domain.orders import Origin
 from src.gateways.tws_codec import PlaceOrder
-from tests.faults.harness import FaultStage, Opener, pause, wait_for
+from tests.faults.harness import CALM, PATIENT, FaultStage, Opener, pause, wait_for
 from tests.faults.trader import ANYWHERE, Traders
 
 _ROOT = Path(__file__).resolve().parents[2]
@@ -21,19 +21,19 @@ _ROOT = Path(__file__).resolve().parents[2]
 
 def test_a_second_session_with_the_same_client_id_is_turned_away(tmp_path: Path) -> None:
     """I26: it steals nothing; the first goes on."""
-    with FaultStage(tmp_path) as stage:
+    with FaultStage(tmp_path, timing=CALM, settings=PATIENT) as stage:
         first = stage.open()
         with pytest.raises(ClientIdInUseError):
-            Opener(tmp_path).open(stage.proxy.port)
+            Opener(tmp_path, timing=CALM, **PATIENT).open(stage.proxy.port)
         assert first.place_order(stage.order("BUY", 1, ref="still-1")).order_id
         assert stage.settled() == []
 
 
 def test_a_second_session_on_the_same_account_orders_nothing(tmp_path: Path) -> None:
     """I26: with a client id of its own it may look; the journal is the first one's, and nothing leaves without it."""
-    with FaultStage(tmp_path) as stage:
+    with FaultStage(tmp_path, timing=CALM, settings=PATIENT) as stage:
         stage.open()
-        second = Opener(tmp_path, client_id=2).open(stage.proxy.port)
+        second = Opener(tmp_path, timing=CALM, client_id=2, **PATIENT).open(stage.proxy.port)
         before = stage.proxy.order_bytes
         with pytest.raises(OrderRefusedError, match="another process trades"):
             second.place_order(stage.order("BUY", 1))
@@ -43,13 +43,13 @@ def test_a_second_session_on_the_same_account_orders_nothing(tmp_path: Path) -> 
 
 def test_an_order_that_works_over_a_crash_is_known_again_and_others_are_left_alone(tmp_path: Path) -> None:
     """I27: ours is ours by its reference; what somebody else has placed is shown, and works on."""
-    with FaultStage(tmp_path) as stage:
+    with FaultStage(tmp_path, timing=CALM, settings=PATIENT) as stage:
         stage.open()
         stage.broker.place_order(stage.order("BUY", 3, away=1.0, ref="mine-1"))
         stage.gateway.play(
             "- {at: 0, action: order, order: {symbol: NVDA, action: BUY, quantity: 7, orderType: LMT, lmtPrice: 1.0}}"
         )
-        assert wait_for(lambda: len(stage.truth().orders) == 2, 5.0)
+        assert wait_for(lambda: len(stage.truth().orders) == 2, 60.0)
         stage.restart(crash=True)
         origins = {trade.order.quantity: trade.origin for trade in stage.broker.open_trades()}
         assert origins == {3: Origin.OURS, 7: Origin.MANUAL}
@@ -64,7 +64,7 @@ def test_an_order_that_works_over_a_crash_is_known_again_and_others_are_left_alo
 
 def test_every_order_says_how_long_it_is_good_for(tmp_path: Path) -> None:
     """I28: TIF is on the wire, DAY unless asked otherwise: no preset of TWS's decides it."""
-    with FaultStage(tmp_path) as stage:
+    with FaultStage(tmp_path, timing=CALM, settings=PATIENT) as stage:
         stage.open()
         stage.broker.place_order(stage.order("BUY", 1, ref="tif-1"))
         stage.broker.place_order(stage.order("SELL", 1, away=1.0, ref="tif-2"))
@@ -74,7 +74,7 @@ def test_every_order_says_how_long_it_is_good_for(tmp_path: Path) -> None:
 
 def test_order_ids_go_on_after_the_venue_has_begun_anew(tmp_path: Path) -> None:
     """Row 17b: TWS's sequence was reset to 1; a number that was used is not used again, not even by a new session."""
-    with FaultStage(tmp_path) as stage:
+    with FaultStage(tmp_path, timing=CALM, settings=PATIENT) as stage:
         stage.open()
         used = [stage.broker.place_order(stage.order("BUY", 1, ref=f"id-{number}")).order_id for number in range(3)]
         stage.gateway.play("- {on: nextValidId, action: change, set: {orderId: 1}}")
@@ -85,9 +85,9 @@ def test_order_ids_go_on_after_the_venue_has_begun_anew(tmp_path: Path) -> None:
 
 def test_a_session_that_was_killed_while_an_order_works_is_told_of_by_the_orders_command(tmp_path: Path) -> None:
     """`kill -9`, a new session, and `python -m src orders` says what the gateway says."""
-    with FaultStage(tmp_path) as stage, Traders() as traders:
+    with FaultStage(tmp_path, timing=CALM, settings=PATIENT) as stage, Traders() as traders:
         pid = traders.start(stage.proxy.port, tmp_path, ANYWHERE, 1, 7)
-        assert wait_for(lambda: any(each.status == "Submitted" for each in stage.truth().orders), 20.0)
+        assert wait_for(lambda: any(each.status == "Submitted" for each in stage.truth().orders), 60.0)
         os.kill(pid, 9)
         assert traders.wait() == -9
         stage.open()
@@ -122,12 +122,12 @@ def _orders(state_dir: Path) -> list[dict[str, object]]:
 
 def test_the_gateway_restarts_in_the_middle_of_a_session_and_trading_goes_on(tmp_path: Path) -> None:
     """No simulated price, no order lost or doubled: the same session, the same mode."""
-    with FaultStage(tmp_path) as stage:
+    with FaultStage(tmp_path, timing=CALM, settings=PATIENT) as stage:
         broker = stage.open()
         broker.place_order(replace(stage.order("BUY", 5, away=1.0), order_ref="before-1"))
         stage.gateway.call(lambda server: server.restart(0.3))
-        assert wait_for(lambda: not broker.is_connected, 5.0)
-        assert wait_for(lambda: broker.is_connected, 10.0)
+        assert wait_for(lambda: not broker.is_connected, 60.0)
+        assert wait_for(lambda: broker.is_connected, 60.0)
         broker.place_order(stage.order("SELL", 5, ref="after-1"))
         pause(0.05)
         assert stage.settled() == []

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.harness import FaultStage, wait_for
+from tests.faults.harness import CALM, PATIENT, FaultStage, wait_for
 from tests.faults.prove import bound, keep, one, regressions
 from tests.faults.proxy import Do, Fault, Way
 
@@ -41,7 +41,7 @@ def test_what_has_failed_once_does_not_fail_again(name: str, seed: int) -> None:
 
 def test_a_lost_commission_is_asked_for(tmp_path: Path) -> None:
     """It moves no position, so that nobody looked for it."""
-    with FaultStage(tmp_path) as stage:
+    with FaultStage(tmp_path, timing=CALM, settings=PATIENT) as stage:
         stage.open()
         stage.proxy.arm(Fault(Do.DROP, Way.IN, "59"))
         assert stage.attempt(stage.order(ref="a-1")).trade is not None
@@ -50,13 +50,13 @@ def test_a_lost_commission_is_asked_for(tmp_path: Path) -> None:
 
 def test_an_order_is_done_although_an_execution_of_it_was_annulled(tmp_path: Path) -> None:
     """It was annulled before the order had filled, so that the executions never came to all of its shares."""
-    with FaultStage(tmp_path) as stage:
+    with FaultStage(tmp_path, timing=CALM, settings=PATIENT) as stage:
         stage.open()
         stage.gateway.play("- {on: newOrder, action: partial, shares: 64, count: 1}")
         stage.gateway.play("- {on: execDetails, action: bust, count: 1}")
         assert stage.attempt(stage.order(quantity=94, ref="a-1")).trade is not None
-        assert wait_for(lambda: stage.truth().orders[0].status == "Filled", 10.0)
-        assert stage.settled(5.0) == []
+        assert wait_for(lambda: stage.truth().orders[0].status == "Filled", 60.0)
+        assert stage.settled() == []
 
 
 def test_failed_seeds_are_kept_once(tmp_path: Path) -> None:

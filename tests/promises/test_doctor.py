@@ -23,6 +23,8 @@ IDS = {
     "ok", "too_old", "silent", "closed_after_accept", "not_tws", "listening", "filtered", "not_listening",
     "unreachable", "unresolved", "not_allowed",
 }  # fmt: skip
+#: Seconds until it is said of these who they are.
+WAITS = {"tws": 1, "silent": 1, "web": 2}
 
 
 @contextmanager
@@ -51,10 +53,12 @@ def neighbour(kind: str) -> Iterator[Address]:
 
 @pytest.fixture
 def doctor(run: Run) -> Run:
-    """Run the doctor against an address, with a short patience."""
+    """Run the doctor against an address; `wait` is short for those who say nothing until the end of it."""
 
-    def examine(address: Address, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-        there = {"IBKR_HOST_IP": address[0], "IBKR_PORT": str(address[1]), "IBKR_CONNECT_TIMEOUT": "1"}
+    def examine(
+        address: Address, *arguments: str, wait: int = 20, **variables: str
+    ) -> subprocess.CompletedProcess[str]:
+        there = {"IBKR_HOST_IP": address[0], "IBKR_PORT": str(address[1]), "IBKR_CONNECT_TIMEOUT": str(wait)}
         return run("-m", "src", "doctor", *arguments, cwd=ROOT, **{**there, **variables})
 
     return examine
@@ -89,7 +93,7 @@ def test_each_neighbour_has_its_finding_and_its_cure(
 ) -> None:
     """For a program."""
     with neighbour(kind) as address:
-        done = doctor(address, "--json")
+        done = doctor(address, "--json", wait=WAITS.get(kind, 20))
     report = answer(done)
     first = next(each for each in report["findings"] if each["id"] in IDS)
     assert (first["id"], first["status"]) == (finding, status)
@@ -105,7 +109,7 @@ def test_each_neighbour_has_its_finding_and_its_cure(
 def test_the_one_thing_to_do_is_the_last_thing_read(doctor: Run, kind: str, last: str) -> None:
     """For a person; the candidate stands on a line of its own."""
     with neighbour(kind) as address:
-        done = doctor(address)
+        done = doctor(address, wait=WAITS.get(kind, 20))
     lines = done.stdout.splitlines()
     assert lines[-1].startswith("👉 ")
     assert last in lines[-1]
@@ -116,7 +120,7 @@ def test_the_one_thing_to_do_is_the_last_thing_read(doctor: Run, kind: str, last
 def test_a_tws_that_greets_and_then_says_nothing_would_not_work(doctor: Run) -> None:
     """Server version and clock by its greeting; the rest is said to be unchecked, and the exit is not 0."""
     with neighbour("tws") as address:
-        done = doctor(address, "--json")
+        done = doctor(address, "--json", wait=1)
     findings = {each["id"]: each for each in answer(done)["findings"]}
     assert "server version 176" in findings["ok"]["title"]
     assert "clock" in findings
@@ -182,7 +186,7 @@ def test_an_account_that_may_not_be_traded_is_named_with_its_cure(doctor: Run) -
 def test_a_stale_address_says_where_tws_does_answer(doctor: Run) -> None:
     """Document 004's Windows has another address today."""
     with neighbour("tws") as (_, port):
-        done = doctor(("127.0.0.2", port))
+        done = doctor(("127.0.0.2", port), wait=1)
     assert done.returncode == 3
     assert f"TWS answers at 127.0.0.1:{port}" in done.stdout.splitlines()[-1]
 
