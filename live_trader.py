@@ -7,16 +7,15 @@ once. Nothing heavy is imported before the options have been read.
 """
 
 import argparse
-import json
 import logging
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
 import src  # noqa: F401  # it looks at Python's version first
+from src.domain.facts import fact
 
 if TYPE_CHECKING:
     from src.brokers.ib_gateway import IBGatewayClient
@@ -37,15 +36,15 @@ _DEFAULT_MINUTES: Final = 30.0
 _INVENTED_START: Final = 1_735_828_200_000_000_000
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class SessionOptions:
     """What a session is asked for; what is None or empty comes from the settings."""
 
     settings: "Settings | None" = None
     play: "Play | None" = None
     timeframe: str = "1m"
-    strategy_options: Mapping[str, str] = field(default_factory=dict)
-    quantities: Mapping[str, Decimal] = field(default_factory=dict)
+    strategy_options: Mapping[str, str] | None = None
+    quantities: Mapping[str, Decimal] | None = None
     flat_before_close: float | None = None
     dry_run: bool = False
     observers: "tuple[Observer, ...]" = ()
@@ -87,7 +86,7 @@ class LiveAITrader:
         from src.trading.strategy import load_strategy
         from src.trading.trader import Trader
 
-        strategy = load_strategy(self._settings.strategy, self._options.strategy_options)
+        strategy = load_strategy(self._settings.strategy, self._options.strategy_options or {})
         self.summary = None
         if not self.ib_client.connect():
             return False
@@ -124,7 +123,7 @@ class LiveAITrader:
             session=self.ib_client.session_id,
             contracts=self._contracts(),
             timeframe=BarSize(self._options.timeframe),
-            quantities=self._options.quantities,
+            quantities=self._options.quantities or {},
             duration=minutes,
             on_exit=self._settings.on_exit,
             flat_before_close=self._options.flat_before_close,
@@ -137,7 +136,7 @@ class LiveAITrader:
         from src.domain.market import Contract
 
         symbols = tuple(dict.fromkeys(symbol.upper() for symbol in self._settings.symbols))
-        if strangers := [symbol for symbol in self._options.quantities if symbol not in symbols]:
+        if strangers := [symbol for symbol in self._options.quantities or () if symbol not in symbols]:
             raise ConfigurationError(f"--quantity {strangers[0]}=...: the session trades {', '.join(symbols)} only")
         return tuple(map(Contract, symbols))
 
@@ -284,6 +283,8 @@ def _run(wish: argparse.Namespace, signals: "Signals", until_the_end: ExitStack)
     if recorder is not None and recorder.session is not None:
         _report(settings, recorder.session)
     if wish.json is not None:
+        import json  # as all that `--help` does without
+
         try:
             wish.json.write_text(json.dumps(trader.summary.as_json(), indent=2) + "\n", encoding="utf-8")
         except OSError as error:

@@ -6,11 +6,11 @@ silently lost, what is malformed is never sent.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
 from src.domain.account import AccountPnL, AccountSummary, OrderPreview, Position
+from src.domain.facts import fact
 from src.domain.market import Bar, BarSize, Contract, ContractDetails, Mode, Quote
 from src.domain.orders import AccountId, Bracket, Fill, Order, OrderChange, OrderId, Trade
 from src.records.metrics.histogram import Histogram
@@ -19,12 +19,12 @@ from src.runtime.bridge import EventStream
 Bars = tuple[Bar, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class BrokerHealth:
     """How the connection is; `last_message_age` is in seconds, None before the first message.
 
     `error` is what is wrong although orders can be sent. `pacing_wait` is seconds that requests waited so that TWS's
-    limits were kept; `request_seconds` is how long its answers took, by what was asked.
+    limits were kept; `request_seconds` is how long its answers took, by what was asked, None where there is no TWS.
     """
 
     mode: Mode
@@ -41,7 +41,7 @@ class BrokerHealth:
     reconnects: int
     error: str | None = None
     pacing_wait: float = 0.0
-    request_seconds: Mapping[str, Histogram] = field(default_factory=dict)
+    request_seconds: Mapping[str, Histogram] | None = None
 
 
 class Broker(Protocol):

@@ -2,9 +2,10 @@
 
 import ipaddress
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
+
+from src.domain.facts import fact
 
 #: Where TWS is when nothing else is said.
 LOCAL_HOST: Final = "127.0.0.1"
@@ -82,7 +83,7 @@ _AT_THE_DOOR: Final = frozenset({Outcome.SILENT, Outcome.CLOSED_AFTER_ACCEPT})
 _NEAREST_FIRST: Final = tuple(Outcome)
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class Finding:
     """What one probe of one address found.
 

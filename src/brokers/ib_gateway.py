@@ -20,7 +20,6 @@ if __name__ == "__main__":
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from types import TracebackType
@@ -51,6 +50,7 @@ from src.domain.errors import (
     NotSupportedError,
     shown,
 )
+from src.domain.facts import fact
 from src.domain.market import BarSize, Contract, Mode
 from src.domain.orders import Action, OrderType
 from src.runtime.bridge import EventStream
@@ -66,7 +66,7 @@ T = TypeVar("T")
 Number = float | Decimal
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class _Session:
     """A broker and what is built on it; replaced as one, so that every thread sees a whole one."""
 
@@ -98,6 +98,8 @@ class IBGatewayClient:
         if settings is None:
             settings = load_settings(**given)
         elif names := [name for name, value in given.items() if value is not None]:
+            from dataclasses import replace
+
             checked = load_settings(environ={}, **given)
             settings = replace(settings, **{name: getattr(checked, name) for name in names})
         self._settings, self._play = settings, Play() if play is None else play

@@ -14,13 +14,13 @@ to it, the simulator may stand in all the same.
 import logging
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from src.brokers.advice import cure, stale_address
 from src.brokers.broker import Broker
 from src.brokers.findings import Finding, Outcome, answering, nearest
 from src.domain.errors import BrokerError, ConfigurationError, ConnectionFailedError, LiveTradingRefusedError
+from src.domain.facts import fact
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,7 +40,7 @@ _NEVER_MEANWHILE: Final = "Nothing is simulated while TWS is there"
 _NEEDS_A_SETTING: Final = frozenset({Outcome.CLOSED_AFTER_ACCEPT, Outcome.SILENT, Outcome.NOT_TWS})
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class Play:
     """How a simulated market runs: on which files, how fast, from when, and whether its account outlives the process.
 
@@ -57,7 +57,7 @@ class Play:
     journalled: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class Opening:
     """A connected broker and how it was come by.
 

@@ -8,7 +8,6 @@ Waiting is done on the broker's events, so that it ends with the event waited fo
 import logging
 import math
 from contextlib import nullcontext
-from dataclasses import dataclass
 from typing import Final
 
 from src.brokers.answers import UNKNOWN, OrderAnswer, order_answer, reason_shown, unplaced_answer, verdict
@@ -26,6 +25,7 @@ from src.domain.errors import (
     shown,
 )
 from src.domain.events import Notice
+from src.domain.facts import fact
 from src.domain.orders import (
     Bracket,
     Order,
@@ -48,7 +48,7 @@ _CANCELLED: Final = frozenset({OrderStatus.CANCELLED, OrderStatus.API_CANCELLED}
 _UNANSWERED: Final = (OrderOutcomeUnknownError, RequestTimeoutError, ConnectionLostError)
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class Wish:
     """An order as a person asks for it, unchecked; the prices given decide its type."""
 

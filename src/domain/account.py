@@ -1,6 +1,5 @@
 """Positions and account values, under IB's tags. Dollars as `Decimal`; times in epoch nanoseconds, UTC."""
 
-from dataclasses import dataclass
 from decimal import Decimal
 
 from src.domain.facts import fact
@@ -22,7 +21,7 @@ class Position:
     realized_pnl: Decimal
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class AccountSummary:
     """IB's account tags at `as_of`. AvailableFunds = EquityWithLoanValue - InitMarginReq, and so on.
 
@@ -49,7 +48,7 @@ class AccountSummary:
     day_trades_remaining: int
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class AccountPnL:
     """Profit and loss in dollars: today's, and that of open and of closed positions, net of commission."""
 
@@ -58,7 +57,7 @@ class AccountPnL:
     realized: Decimal
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class OrderPreview:
     """What an order would do to the account, before it is sent: dollars."""
 

@@ -1,6 +1,5 @@
 """What a broker tells its listeners, in the order in which it happened. Frozen; times in epoch nanoseconds, UTC."""
 
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from src.domain.account import Position
@@ -9,14 +8,14 @@ from src.domain.market import Bar, Mode, Quote
 from src.domain.orders import AccountId, CommissionReport, Fill, OrderId, Trade
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class OrderChanged:
     """An order's status, price or quantity changed; `trade` is its state now."""
 
     trade: Trade
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class Filled:
     """A part or all of an order was executed."""
 
@@ -32,14 +31,14 @@ class CommissionCharged:
     report: CommissionReport
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class PositionChanged:
     """A position grew, shrank or turned."""
 
     position: Position
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class QuoteChanged:
     """The best bid or ask changed. Conflated per contract when the reader is slow."""
 
@@ -55,7 +54,7 @@ class BarClosed(NamedTuple):
     bars: tuple[Bar, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class ConnectionChanged:
     """The connection came, went or is in doubt."""
 
@@ -64,7 +63,7 @@ class ConnectionChanged:
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class Notice:
     """A venue's message about an order or about itself, with its TWS code."""
 

@@ -4,7 +4,6 @@ Quantities are shares, money dollars, times epoch nanoseconds. No fact names the
 is the one field for a text of somebody else's.
 """
 
-from dataclasses import dataclass
 from decimal import Decimal
 
 from src.domain.facts import fact
@@ -139,7 +138,7 @@ class Refused:
     value: str
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class ConnectionNoted:
     """The connection came, went or is in doubt."""
 
@@ -149,7 +148,7 @@ class ConnectionNoted:
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class KillNoted:
     """The kill switch was thrown (`engaged`) or released."""
 
@@ -166,7 +165,7 @@ class EquityMarked:
     equity: Decimal
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class SessionFacts:
     """A session that writes a journal: which configuration and which code it runs, by their hashes."""
 
@@ -177,7 +176,7 @@ class SessionFacts:
     version: str
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class SessionBegan:
     """A session began to write the journal."""
 
@@ -189,7 +188,7 @@ class SessionBegan:
     version: str
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class SessionEnded:
     """A session closed its journal; one that was killed has no such fact."""
 
@@ -198,7 +197,7 @@ class SessionEnded:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class SessionRecord:
     """A session and how it ended; `ended` is None for one that still runs, or was killed."""
 

@@ -6,16 +6,17 @@ whole are fractions (3 % is 0.03), times are seconds.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from decimal import Decimal, InvalidOperation
 from difflib import get_close_matches
 from typing import Any, Final
 
 from src.domain.errors import ConfigurationError
+from src.domain.facts import fact
 from src.domain.market import Mode
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class Cap:
     """Dollars, a fraction of the account's net liquidation value, or the lower of both."""
 
@@ -30,7 +31,7 @@ class Cap:
         return min(amounts)
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class RiskLimits:
     """What an order may not exceed; the defaults are those of real money. `docs/risk.md` has the table."""
 

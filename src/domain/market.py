@@ -4,10 +4,11 @@ Market data are `float` dollars, as wires and files give them; sizes and volumes
 Times are epoch nanoseconds, UTC. A bar's `start` is IB's stamp.
 """
 
-from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 from typing import NamedTuple
+
+from src.domain.facts import fact
 
 
 class Mode(StrEnum):
@@ -45,7 +46,7 @@ class BarSize(StrEnum):
         return count * {"m": 60, "h": 3600, "d": 86400}[unit]
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class Contract:
     """What an order names. `con_id` is 0 until a broker has qualified the contract.
 
@@ -65,7 +66,7 @@ class Contract:
         return f"{self.symbol}.{self.currency}" if self.sec_type == "CASH" else self.symbol
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class ContractDetails:
     """What a venue says of a contract: its name, its tick (dollars), its zone and its regular hours.
 

@@ -5,7 +5,6 @@ An `Order` that exists is well formed: its constructor raises `InvalidOrderError
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
 from typing import ClassVar, Final, NewType
@@ -21,6 +20,7 @@ AccountId = NewType("AccountId", str)
 PRICE_DECIMALS: Final = 6
 _MAX_REF: Final = 40
 _MAX_AMOUNT: Final = Decimal(10) ** 12
+_NOTHING: Final = Decimal(0)
 
 
 class Action(StrEnum):
@@ -210,7 +210,7 @@ class Order:
         object.__setattr__(self, name, _checked_price(value, name))
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class Bracket:
     """An entry with a profit target and a protective stop, which cancel each other and enter when the parent fills."""
 
@@ -245,6 +245,8 @@ class Bracket:
     @staticmethod
     def around(entry: Order, take_profit: Decimal, stop_loss: Decimal) -> "Bracket":
         """The bracket of `entry` with its two exits at these prices (dollars); the exits stay until cancelled."""
+        from dataclasses import replace
+
         leg = replace(
             entry,
             action=entry.action.opposite,
@@ -257,7 +259,7 @@ class Bracket:
         return Bracket(entry, leg, stop)
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class OrderChange:
     """What a modification replaces; None leaves a field as it is. `quantity` is the new total, filled part included."""
 
@@ -267,6 +269,8 @@ class OrderChange:
 
     def applied_to(self, order: Order) -> Order:
         """`order` with the change made; InvalidOrderError when the result would be malformed."""
+        from dataclasses import replace
+
         given: Mapping[str, Decimal | None] = {
             "quantity": self.quantity,
             "limit_price": self.limit_price,
@@ -333,7 +337,7 @@ class Trade:
     origin: Origin = Origin.OURS
     code: int | None = None
     reason: str = ""
-    commission: Decimal = field(default=Decimal(0))
+    commission: Decimal = _NOTHING
 
     @property
     def is_done(self) -> bool:

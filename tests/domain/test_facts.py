@@ -1,10 +1,13 @@
 """A fact is a frozen dataclass with slots, however cheaply it is made."""
 
 import copy
+import inspect
 import pickle
 from collections.abc import Callable
-from dataclasses import FrozenInstanceError, dataclass, field, fields, replace
-from typing import ClassVar
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import FrozenInstanceError, asdict, dataclass, field, fields, is_dataclass, replace
+from threading import Barrier
+from typing import Any, ClassVar
 
 import pytest
 
@@ -100,3 +103,56 @@ def test_it_may_have_a_base_without_fields() -> None:
     assert isinstance(Told("a"), Word)
     with pytest.raises((FrozenInstanceError, TypeError)):
         Told("a").name = "b"  # type: ignore[misc]
+
+
+def fresh() -> type[Any]:
+    """A fact of which nothing has been used yet."""
+
+    @fact
+    class Fresh:
+        """Two fields and no more."""
+
+        x: int
+        y: int = 2
+
+    return Fresh
+
+
+def unmade(kind: type[Any], *values: int) -> Any:  # noqa: ANN401
+    """An instance as pickle and pydantic make one: past the constructor."""
+    made = object.__new__(kind)
+    made.__setstate__(values)
+    return made
+
+
+@pytest.mark.parametrize(
+    "holds",
+    [
+        lambda kind: unmade(kind, 1, 2) == unmade(kind, 1, 2) != unmade(kind, 1, 3),
+        lambda kind: hash(unmade(kind, 1, 2)) == hash((1, 2)),
+        lambda kind: repr(unmade(kind, 1, 2)).endswith("Fresh(x=1, y=2)"),
+        lambda kind: replace(unmade(kind, 1, 2), y=3) == kind(1, 3),
+        lambda kind: asdict(unmade(kind, 1, 2)) == {"x": 1, "y": 2},
+        lambda kind: is_dataclass(kind) and [each.name for each in fields(kind)] == ["x", "y"],
+        lambda kind: str(inspect.signature(kind)) == "(x: int, y: int = 2) -> None",
+        lambda kind: unmade(kind, 1, 2) != (1, 2),
+        lambda kind: kind.__match_args__ == ("x", "y"),
+    ],
+)
+def test_whatever_is_asked_of_a_fact_first_is_answered(holds: Callable[[Any], bool]) -> None:
+    """Its methods are written when the first is looked for: any of them may be that one."""
+    assert holds(fresh())
+
+
+def test_threads_that_make_the_first_at_once_make_equal_ones() -> None:
+    kinds, together = [fresh() for _ in range(50)], Barrier(8)
+
+    def make(_: int) -> list[Any]:
+        together.wait(30)
+        return [kind(1) for kind in kinds]
+
+    with ThreadPoolExecutor(8) as threads:
+        made = list(threads.map(make, range(8)))
+    for kind, each in zip(kinds, zip(*made, strict=True), strict=True):
+        assert {type(one) for one in each} == {kind}
+        assert set(each) == {kind(1)}

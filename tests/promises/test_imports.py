@@ -9,12 +9,18 @@ from tests.conftest import ROOT, Run
 HEAVY = (
     "numpy", "pandas", "exchange_calendars", "pyarrow", "pydantic", "pydantic_core", "yaml", "dotenv", "rich",
     "tenacity", "aiohttp", "prometheus_client", "ib_insync", "ib_async", "ibapi", "ibind", "eventkit", "asyncio",
-    "platformdirs",
+    "platformdirs", "dataclasses", "inspect",
 )  # fmt: skip
 ALLOWED_SECONDS = 0.060
-ALLOWED_RATIO = 1.6
+ALLOWED_RATIO = 1.0
 
-LOADED = f"import sys, src.brokers.ib_gateway; print(*[name for name in {HEAVY!r} if name in sys.modules])"
+# What the standard library brings by itself, as newer Pythons' does, is not ours.
+LOADED = f"""
+import argparse, logging, sys
+known = set(sys.modules)
+import src.brokers.ib_gateway
+print(*[name for name in {HEAVY!r} if name in sys.modules and name not in known])
+"""
 # Processor time: a machine that is busy with other tests makes nobody slower by it.
 TIMED = """
 from time import process_time
@@ -35,7 +41,7 @@ def test_importing_the_facade_loads_nothing_heavy(run: Run, module: str) -> None
 def test_importing_the_facade_takes_at_most_sixty_milliseconds(run: Run, tmp_path: Path) -> None:
     """The best of seven, compiled before, as it is for a person; on a machine too busy for that, beside a known import.
 
-    The standard library's asyncio, json and argparse take about fifty milliseconds where ours take sixty.
+    The standard library's asyncio, json and argparse take half as long again as ours.
     """
     compiled = {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(tmp_path)}
     known = TIMED.replace("src.brokers.ib_gateway", "asyncio, json, argparse")

@@ -123,7 +123,7 @@ def _connection(families: Families, sources: Sources, reading: Reading) -> None:
     families.histogram(
         "request_seconds",
         "How long TWS took to answer a request.",
-        {(("request", name),): histogram for name, histogram in (health.request_seconds if health else {}).items()},
+        {(("request", name),): histogram for name, histogram in ((health and health.request_seconds) or {}).items()},
     )
 
 

@@ -43,7 +43,7 @@ class Health(Protocol):
     @property
     def pacing_wait(self) -> float: ...  # noqa: D102
     @property
-    def request_seconds(self) -> Mapping[str, Histogram]: ...  # noqa: D102
+    def request_seconds(self) -> Mapping[str, Histogram] | None: ...  # noqa: D102
 
 
 class WatchedBroker(Protocol):
