@@ -81,11 +81,11 @@ class Listing:
 def _pair(
     name: str, con_id: int, long_name: str, close: float, volatility: float, lot: tuple[int, int], tick: str = "0.00005"
 ) -> Listing:
-    """A currency pair; `lot` is the smallest and the largest order. Its spread is one tick, at times two."""
+    """A currency pair, one tick wide; `lot` is the smallest and the largest order."""
     symbol, currency = name.split(".")
     size = Decimal(tick)
     return Listing(
-        symbol, con_id, long_name, "IDEALPRO", close, float(size) / 2, 2_000_000, volatility, 0.0, 0,
+        symbol, con_id, long_name, "", close, float(size) / 2, 2_000_000, volatility, 0.0, 0,
         min_tick=size, min_tick_below_one=size, sec_type="CASH", exchange="IDEALPRO", currency=currency,
         round_lot=lot[0], max_size=lot[1],
     )  # fmt: skip

@@ -1,10 +1,11 @@
 """What a contract is traded on: its ticks, the sizes of its orders, and what they cost."""
 
 from decimal import Decimal
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 from src.domain.market import Contract
-from src.exchange.commission import FeeSchedule
+from src.exchange.commission import FeeSchedule, fee_schedule
+from src.exchange.listings import Listing
 from src.exchange.units import UNITS_PER_DOLLAR, exact_units
 
 
@@ -34,6 +35,18 @@ class Listed(NamedTuple):
     round_lot: int = 1
     max_size: int = 1_000_000
     fees: FeeSchedule | None = None
+
+    @classmethod
+    def of(cls, listing: Listing, fees: str) -> Self:
+        """A listing at the schedule called `fees`."""
+        return cls(
+            listing.contract,
+            listing.min_tick,
+            listing.min_tick_below_one,
+            listing.round_lot,
+            listing.max_size,
+            fee_schedule(fees, listing.sec_type),
+        )
 
     def terms(self, fees: FeeSchedule) -> Terms:
         """Its terms where most contracts cost `fees`."""

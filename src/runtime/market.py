@@ -91,7 +91,7 @@ def seeded_market(
 
     def grow(contract: Contract, moment: int) -> PriceSource:
         have.extend(each for each in listings() if each.contract == contract)
-        return SeededSource(tuple(have), rules.seed, sessions, moment)
+        return source.grown(tuple(have), moment)
 
     source = SeededSource(tuple(have), rules.seed, sessions, since)
     return _market(
@@ -133,17 +133,7 @@ def _market(
 ) -> Market:
     preset = _preset(rules.preset, prices.listings)
     fees = fee_schedule(rules.fees)
-    listed = [
-        Listed(
-            each.contract,
-            each.min_tick,
-            each.min_tick_below_one,
-            each.round_lot,
-            each.max_size,
-            fee_schedule(rules.fees, each.sec_type),
-        )
-        for each in prices.listings
-    ]
+    listed = [Listed.of(each, rules.fees) for each in prices.listings]
     exchange = Exchange(listed, preset, prices.sessions, fees)
     for account_id, cash in accounts.items():
         exchange.open_account(account_id, cash)

@@ -71,7 +71,7 @@ def order(
 def simulated(preset: Preset) -> Stage:
     """The simulated exchange in this process, on invented prices, as fast as it is asked to go."""
     exchange = Exchange(
-        [Listed(each.contract, each.min_tick) for each in _LISTINGS], preset, Sessions.always(), fee_schedule("fixed")
+        [Listed.of(each, "fixed") for each in _LISTINGS], preset, Sessions.always(), fee_schedule("fixed")
     )
     account = AccountId("SIM0001")
     exchange.open_account(account, CASH)
@@ -90,7 +90,7 @@ def simulated(preset: Preset) -> Stage:
 def over_the_socket(preset: Preset, clock: StageClock | None = None) -> Stage:
     """The same exchange behind the paper gateway, reached by the TWS library that is installed."""
     exchange = Exchange(
-        [Listed(each.contract, each.min_tick) for each in _LISTINGS], preset, Sessions.always(), fee_schedule("fixed")
+        [Listed.of(each, "fixed") for each in _LISTINGS], preset, Sessions.always(), fee_schedule("fixed")
     )
     exchange.open_account(AccountId("DUSIM01"), CASH)
     clock = clock or StageClock(START)

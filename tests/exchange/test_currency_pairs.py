@@ -29,13 +29,7 @@ def known(name: str) -> Listing:
 
 def pair_exchange(name: str = "EUR.USD", *, cash: int = 100_000) -> Exchange:
     """The pair beside NVDA, at what both cost."""
-    listed = [
-        Listed(
-            each.contract, each.min_tick, each.min_tick_below_one, each.round_lot, each.max_size,
-            fee_schedule("fixed", each.sec_type),
-        )
-        for each in (known(name), known("NVDA"))
-    ]  # fmt: skip
+    listed = [Listed.of(each, "fixed") for each in (known(name), known("NVDA"))]
     exchange = Exchange(listed, IDEAL, Sessions.always(), fee_schedule("fixed"))
     exchange.open_account(ACCOUNT, Decimal(cash))
     return exchange
@@ -156,7 +150,7 @@ def test_a_pair_in_another_currency_has_prices_and_takes_no_order() -> None:
 
 
 @pytest.mark.parametrize("name", ["EUR.USD", "USD.JPY"])
-def test_invented_prices_lie_on_its_tick_one_or_two_wide_without_a_print(name: str) -> None:
+def test_invented_prices_lie_on_its_tick_and_one_tick_apart_without_a_print(name: str) -> None:
     """Bars are of the middle and have no volume."""
     pair = known(name)
     start = T0
@@ -167,12 +161,14 @@ def test_invented_prices_lie_on_its_tick_one_or_two_wide_without_a_print(name: s
     tick = float(pair.min_tick)
     for q in quotes:
         assert isnan(q.last)
-        assert round((q.ask - q.bid) / tick, 6) in {1, 2}
+        assert round((q.ask - q.bid) / tick, 6) == 1
         for price in (q.bid, q.ask):
             assert Decimal(str(price)) % pair.min_tick == 0
         assert q.bid_size > 0
+    middles = {q.time: (q.bid + q.ask) / 2 for q in quotes}
     bars = [b for instant in instants for b in instant.bars]
     assert {b.volume for b in bars} == {0.0}
+    assert [b.close for b in bars[1:]] == pytest.approx([middles[b.end - 10**9] for b in bars[1:]], rel=1e-12)
     assert abs(quotes[0].bid / pair.last_close - 1) < 0.5
 
 

@@ -46,6 +46,8 @@ HEARD: dict[str, tuple[str, str | None]] = {
     "NextValidId": ("nextValidId", None),
     "CurrentTime": ("currentTime", None),
     "UserInfo": ("userInfo", None),
+    "ScannerParameters": ("scannerParameters", None),
+    "NewsProviders": ("newsProviders", None),
     "ContractDataEnd": ("contractDetailsEnd", None),
     "MarketDataTypeMessage": ("marketDataType", None),
     "TickReqParams": ("tickReqParams", None),

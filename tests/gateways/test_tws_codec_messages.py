@@ -141,8 +141,38 @@ def test_orders_that_differ_little_are_each_written_whole(data: st.DataObject, v
 
 
 def test_all_of_both_tiers_is_there() -> None:
-    requests = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 14, 15, 16, 17, 20, 25, 49, 50, 51, 58, 59, 61, 62, 63, 64, 71, 74]
-    requests += [75, 76, 77, 78, 80, 81, 82, 87, 90, 91, 92, 93, 94, 95, 96, 97, 98, 99, 104]
+    requests = [
+        1,
+        2,
+        3,
+        4,
+        5,
+        6,
+        7,
+        8,
+        9,
+        10,
+        11,
+        14,
+        15,
+        16,
+        17,
+        20,
+        24,
+        25,
+        49,
+        50,
+        51,
+        58,
+        59,
+        61,
+        62,
+        63,
+        64,
+        71,
+        74,
+    ]
+    requests += [75, 76, 77, 78, 80, 81, 82, 85, 87, 90, 91, 92, 93, 94, 95, 96, 97, 98, 99, 104]
     replies = [
         1,
         2,
@@ -159,6 +189,7 @@ def test_all_of_both_tiers_is_there() -> None:
         13,
         15,
         17,
+        19,
         45,
         46,
         49,
@@ -174,7 +205,7 @@ def test_all_of_both_tiers_is_there() -> None:
         62,
         63,
     ]
-    replies += [64, 71, 72, 73, 74, 75, 76, 78, 79, 80, 81, 88, 90, 93, 94, 95, 96, 97, 98, 99, 101, 102, 107]
+    replies += [64, 71, 72, 73, 74, 75, 76, 78, 79, 80, 81, 85, 88, 90, 93, 94, 95, 96, 97, 98, 99, 101, 102, 107]
     assert sorted(REQUESTS) == requests
     assert sorted(REPLIES) == replies
     assert len(REPLIES[99]) == 3

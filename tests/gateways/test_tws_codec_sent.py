@@ -45,6 +45,8 @@ CALLS: list[tuple[str, tuple[Theirs, ...], Theirs]] = [
     ("reqManagedAccts", (), tws.ReqManagedAccts()),
     ("setServerLogLevel", (5,), tws.SetServerLogLevel(5)),
     ("reqUserInfo", (4,), tws.ReqUserInfo(4)),
+    ("reqScannerParameters", (), tws.ReqScannerParameters()),
+    ("reqNewsProviders", (), tws.ReqNewsProviders()),
     ("reqPositions", (), tws.ReqPositions()),
     ("cancelPositions", (), tws.CancelPositions()),
     ("reqPositionsMulti", (4, "DU1", "m"), tws.ReqPositionsMulti(4, "DU1", "m")),

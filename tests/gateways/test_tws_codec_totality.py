@@ -169,7 +169,7 @@ def test_a_text_longer_than_the_limit_is_refused() -> None:
         ("22|9|1|STK|", "reqScannerSubscription", 9),
         ("52|2|31|0|AAPL|", "reqFundamentalData", 31),
         ("19|1|1|xml|12|", "replaceFA", 12),
-        ("24|1|", "reqScannerParameters", -1),
+        ("18|1|", "requestFA", -1),
         ("83|x|a6|", "reqSmartComponents", -1),
         ("52|2|", "reqFundamentalData", -1),
         ("777|1|2|", "request 777", -1),

@@ -26,6 +26,8 @@ ASKED: list[tuple[Request, type[Reply] | None]] = [
     (tws.ReqManagedAccts(), tws.ManagedAccounts),
     (tws.SetServerLogLevel(3), None),
     (tws.ReqUserInfo(10), tws.UserInfo),
+    (tws.ReqScannerParameters(), tws.ScannerParameters),
+    (tws.ReqNewsProviders(), tws.NewsProviders),
     (tws.ReqPositions(), tws.PositionEnd),
     (tws.CancelPositions(), None),
     (tws.ReqPositionsMulti(11, ACCOUNT, ""), tws.PositionMultiEnd),

@@ -41,7 +41,6 @@ CASH: Final = Decimal(1_000_000)
 ACCOUNT: Final = AccountId("DUSIM01")
 PATIENCE: Final = 40.0
 _LISTINGS: Final = listings()
-_PRICED: Final = _LISTINGS[:2]  # NVDA and MSFT
 #: What comes without types: an ib_insync client, and what is its own.
 Ib: TypeAlias = Any
 R = TypeVar("R", bound=Reply)
@@ -52,14 +51,16 @@ def market(
     accounts: Sequence[str] = (ACCOUNT,),
     sessions: Sessions | None = None,
     clock: ManualClock | None = None,
+    priced: Sequence[str] = ("NVDA", "MSFT"),
 ) -> Market:
-    """Invented prices of NVDA and MSFT from two seconds before START on, and an account or several."""
+    """Invented prices of some listings from two seconds before START on, and an account or several."""
     hours = sessions or Sessions.always()
-    listed = [Listed(each.contract, each.min_tick) for each in _LISTINGS]
+    listed = [Listed.of(each, "fixed") for each in _LISTINGS]
     exchange = Exchange(listed, preset, hours, fee_schedule("fixed"))
     for account in accounts:
         exchange.open_account(AccountId(account), CASH)
-    source = SeededSource(_PRICED, 7, hours, START - 2 * NS)
+    found = tuple(each for each in _LISTINGS if each.local_symbol in priced)
+    source = SeededSource(found, 7, hours, START - 2 * NS)
     venue = Venue(exchange, source, clock or ManualClock(START), preset.fill_model)
     return Market(venue, _LISTINGS, hours, preset.latency)
 

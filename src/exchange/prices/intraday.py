@@ -67,7 +67,11 @@ def session_prices(listing: Listing, seed: int, day: int, exact: "Floats", activ
 
     seconds = len(exact)
     tick = float(listing.min_tick)
-    mid = np.maximum(np.rint(exact / tick * 2) / 2, 1)  # ticks, on the half-tick grid: outward rounding stays even
+    if listing.daily_volume:
+        mid = np.maximum(np.rint(exact / tick * 2) / 2, 1)  # ticks, on the half-tick grid: outward rounding stays even
+        last = np.rint(mid)
+    else:  # no prints, which lie on the tick: the middle of a market that is one tick wide
+        last = mid = np.maximum(np.floor(exact / tick), 1) + 0.5
     half = listing.half_spread / tick
     bid = np.maximum(np.floor(mid - half + 1e-9), 1)
     ask = np.maximum(np.ceil(mid + half - 1e-9), bid + 1)
@@ -80,7 +84,7 @@ def session_prices(listing: Listing, seed: int, day: int, exact: "Floats", activ
     session_share = 1.0 if seconds == _DAY_SECONDS else seconds / _REGULAR_SECONDS
     total = listing.daily_volume * session_share / float(_shapes(seconds)[1].sum())
     traded = np.floor(np.append(0.0, np.cumsum(weights)) * total)
-    return SessionPrices(np.rint(mid) / per_dollar, bid / per_dollar, ask / per_dollar, bid_size, ask_size, traded)
+    return SessionPrices(last / per_dollar, bid / per_dollar, ask / per_dollar, bid_size, ask_size, traded)
 
 
 @lru_cache(maxsize=8)

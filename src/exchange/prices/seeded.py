@@ -60,7 +60,14 @@ class SeededSource:
         self._listings, self._sessions, self._end = tuple(listings), sessions, end
         self._contracts = tuple(listing.contract for listing in listings)
         self._start, self._step, self._bar = -(-start // _SECOND), step_seconds, bar_seconds
-        self._paths = Paths(seed, always=sessions.is_always)
+        self._seed, self._paths = seed, Paths(seed, always=sessions.is_always)
+
+    def grown(self, listings: Sequence[Listing], start: int) -> "SeededSource":
+        """The same market with other listings, from `start` on; what was worked out already stays so."""
+        steps = {"step_seconds": self._step, "bar_seconds": self._bar}
+        other = SeededSource(listings, self._seed, self._sessions, start, end=self._end, **steps)
+        other._paths = self._paths
+        return other
 
     @property
     def contracts(self) -> Sequence[Contract]:

@@ -53,6 +53,42 @@ class ReqUserInfo(Request):
     req_id: int
 
 
+@request(24, version="1")
+@dataclass(frozen=True, slots=True)
+class ReqScannerParameters(Request):
+    """Asks for ScannerParameters. It has no id, so that an error would never reach who waits."""
+
+
+@request(85)
+@dataclass(frozen=True, slots=True)
+class ReqNewsProviders(Request):
+    """Asks for NewsProviders. It has no id, so that an error would never reach who waits."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewsProvider:
+    """Who sends news."""
+
+    code: str
+    name: str
+
+
+@reply(19, version="1")
+@dataclass(frozen=True, slots=True)
+class ScannerParameters(Reply):
+    """What can be scanned, as XML."""
+
+    xml: str
+
+
+@reply(85)
+@dataclass(frozen=True, slots=True)
+class NewsProviders(Reply):
+    """Who sends news to this user."""
+
+    providers: tuple[NewsProvider, ...] = ()
+
+
 @reply(15, version="1")
 @dataclass(frozen=True, slots=True)
 class ManagedAccounts(Reply):
@@ -116,7 +152,6 @@ UNSUPPORTED: Final[dict[int, tuple[str, int]]] = {
     21: ("exerciseOptions", 2),
     22: ("reqScannerSubscription", 1),
     23: ("cancelScannerSubscription", 2),
-    24: ("reqScannerParameters", 0),
     52: ("reqFundamentalData", 2),
     53: ("cancelFundamentalData", 2),
     54: ("calculateImpliedVolatility", 2),
@@ -134,7 +169,6 @@ UNSUPPORTED: Final[dict[int, tuple[str, int]]] = {
     79: ("reqSoftDollarTiers", 1),
     83: ("reqSmartComponents", 1),
     84: ("reqNewsArticle", 1),
-    85: ("reqNewsProviders", 0),
     86: ("reqHistoricalNews", 1),
     88: ("reqHistogramData", 1),
     89: ("cancelHistogramData", 1),

@@ -62,9 +62,10 @@ def account_rows(view: AccountView) -> list[AccountRow]:
 
 
 def ledger_rows(view: AccountView) -> list[AccountRow]:
-    """The ledger's rows, for the base currency and for the account's own, which are one here."""
+    """The ledger's rows, for the base currency and for the account's own, and the balance of each other one held."""
     summary, pnl = view.summary, view.pnl
-    stock = sum((each.market_value for each in view.positions), _ZERO)
+    held = [each for each in view.positions if each.contract.sec_type == "CASH" and each.quantity]
+    stock = sum((each.market_value for each in view.positions if each.contract.sec_type != "CASH"), _ZERO)
     amounts = {
         "AccruedCash": view.accrued,
         "CashBalance": summary.total_cash_value,
@@ -82,11 +83,22 @@ def ledger_rows(view: AccountView) -> list[AccountRow]:
         "OptionMarketValue",
         "WarrantValue",
     )
+    own = amounts
+    if held:
+        elsewhere = sum((each.market_value for each in held), _ZERO)
+        balance, worth = summary.total_cash_value - elsewhere, summary.net_liquidation - elsewhere
+        own = amounts | {"CashBalance": balance, "NetLiquidationByCurrency": worth, "TotalCashBalance": balance}
     rows: list[AccountRow] = []
-    for currency in (_BASE, summary.currency):
-        rows += (AccountRow(key, money(value), currency) for key, value in amounts.items())
+    for currency, values in ((_BASE, amounts), (summary.currency, own)):
+        rows += (AccountRow(key, money(value), currency) for key, value in values.items())
         rows += (AccountRow(key, "0.00", currency) for key in nothing)
         rows.append(AccountRow("ExchangeRate", "1.00", currency))
+        rows.append(AccountRow("RealCurrency", currency, currency))
+    for each in held:
+        currency, units = each.contract.symbol, money(each.quantity)
+        balances = ("CashBalance", "NetLiquidationByCurrency", "TotalCashBalance")
+        rows += (AccountRow(key, units, currency) for key in balances)
+        rows.append(AccountRow("ExchangeRate", f"{each.market_price:f}", currency))
         rows.append(AccountRow("RealCurrency", currency, currency))
     return rows
 

@@ -91,6 +91,6 @@ def wire_contract(contract: Contract, *, exchange: str | None = None) -> WireCon
         exchange=contract.exchange if exchange is None else exchange,
         primary_exchange=contract.primary_exchange,
         currency=contract.currency,
-        local_symbol=contract.symbol,
+        local_symbol=contract.local_symbol,
         trading_class=trading_class(contract),
     )

@@ -19,11 +19,13 @@ from src.gateways.tws_codec import (
 )
 from src.gateways.tws_server.connection import Connection
 from src.gateways.tws_server.context import Context, Handlers, wire_contract
-from src.gateways.tws_server.listed import MARKET_RULE, ORDER_TYPES, stock_type, venues
+from src.gateways.tws_server.listed import ORDER_TYPES, has_trades, market_rule, stock_type, venues
 from src.gateways.tws_server.refusals import invalid
 from src.gateways.tws_server.times import ZONE_ID, hours
 
-_MIN_SIZE: Final = Decimal("0.0001")
+#: The least size, and the size that people trade in: shares come in parts, currencies in whole units.
+_SHARES: Final = Decimal("0.0001"), Decimal(100)
+_UNITS: Final = Decimal(1), Decimal(1)
 
 
 class ContractDesk:
@@ -48,6 +50,7 @@ class ContractDesk:
         sessions, now = self._context.market.sessions, self._context.now()
         contract = wire_contract(listing.contract, exchange=exchange)
         places = venues(listing)
+        least, usual = _SHARES if has_trades(listing.contract) else _UNITS
         return ContractData(
             req_id,
             contract,
@@ -60,26 +63,33 @@ class ContractDesk:
             trading_hours=hours(sessions, now, liquid=False),
             liquid_hours=hours(sessions, now, liquid=True),
             agg_group=1,
-            market_rule_ids=",".join(str(MARKET_RULE) for _ in places),
+            market_rule_ids=",".join(str(market_rule(listing)) for _ in places),
             stock_type=stock_type(listing),
-            min_size=_MIN_SIZE,
-            size_increment=_MIN_SIZE,
-            suggested_size_increment=Decimal(100),
+            min_size=least,
+            size_increment=least,
+            suggested_size_increment=usual,
         )
 
     def _matching(self, client: Connection, message: ReqMatchingSymbols) -> None:
         samples = tuple(
-            SymbolSample(each.con_id, each.symbol, "STK", each.primary_exchange, "USD", description=each.long_name)
+            SymbolSample(
+                each.con_id,
+                each.symbol,
+                each.sec_type,
+                each.primary_exchange or each.exchange,
+                each.currency,
+                description=each.long_name,
+            )
             for each in self._context.catalogue.matching(message.pattern)
         )
         client.send(SymbolSamples(message.req_id, samples))
 
     def _rule(self, client: Connection, message: ReqMarketRule) -> None:
-        if message.market_rule_id != MARKET_RULE:
+        increments = self._context.catalogue.increments(message.market_rule_id)
+        if not increments:
             raise invalid(f"Unknown market rule {message.market_rule_id}", "b4")
-        # SEC Rule 612 lets prices below one dollar move by a hundredth of a cent.
-        increments = (PriceIncrement(0.0, 0.0001), PriceIncrement(1.0, 0.01))
-        client.send(MarketRule(MARKET_RULE, increments))
+        steps = tuple(PriceIncrement(float(edge), float(tick)) for edge, tick in increments)
+        client.send(MarketRule(message.market_rule_id, steps))
 
     def _options(self, client: Connection, message: ReqSecDefOptParams) -> None:
         client.send(SecurityDefinitionOptionParameterEnd(message.req_id))  # there are no options here

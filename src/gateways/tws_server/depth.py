@@ -16,7 +16,7 @@ from src.gateways.tws_codec import (
 )
 from src.gateways.tws_server.connection import Connection
 from src.gateways.tws_server.context import Context, Handlers
-from src.gateways.tws_server.listed import DEPTH_VENUES
+from src.gateways.tws_server.listed import DEPTH_VENUES, has_trades, venues
 from src.gateways.tws_server.market_data import MarketData
 from src.gateways.tws_server.refusals import DEPTH_LIMIT, DUPLICATE_TICKER, UNKNOWN_DEPTH, RefusedError, invalid
 from src.gateways.tws_server.tape import Tape
@@ -81,7 +81,8 @@ class Depth:
 
     def _exchanges(self, client: Connection, message: ReqMktDepthExchanges) -> None:
         del message
-        client.send(MktDepthExchanges(tuple(DepthExchange(name, "STK", "", "Deep2", 1) for name in DEPTH_VENUES)))
+        stocks = (DepthExchange(name, "STK", "", "Deep2", 1) for name in DEPTH_VENUES)
+        client.send(MktDepthExchanges((*stocks, DepthExchange("IDEALPRO", "CASH", "", "Deep", 4))))
 
     def take(self, instant: Instant) -> None:
         """Tell the rows that an instant has moved; the tapes have taken it before."""
@@ -106,7 +107,8 @@ class Depth:
                 operation = _UPDATE if position < len(told) else _INSERT
                 told[position : position + 1] = [row]
                 if book.is_smart:
-                    name = DEPTH_VENUES[position % len(DEPTH_VENUES)]
+                    places = DEPTH_VENUES if has_trades(book.listing.contract) else venues(book.listing)
+                    name = places[position % len(places)]
                     client.send(MarketDepthL2(req_id, position, name, operation, side, *row, is_smart_depth=True))
                 else:
                     client.send(MarketDepth(req_id, position, operation, side, *row))
@@ -116,5 +118,5 @@ def _rows(tape: Tape, side: int, book: _Book) -> list[Row]:
     """The rows of one side, the best first."""
     tick = float(book.listing.min_tick)
     best, size, way = (tape.bid, tape.bid_size, -1) if side == _BID else (tape.ask, tape.ask_size, 1)
-    prices = (round(best + way * tick * distance, 4) for distance in range(book.rows))
+    prices = (round(best + way * tick * distance, 6) for distance in range(book.rows))
     return [(price, float(round(size * (1 + distance / 2)))) for distance, price in enumerate(prices) if price > 0]

@@ -13,8 +13,9 @@ from src.gateways.tws_codec import (
 )
 from src.gateways.tws_server.connection import Connection
 from src.gateways.tws_server.context import Context, Handlers
+from src.gateways.tws_server.listed import has_trades
 from src.gateways.tws_server.past import DAY, PastBar, Question, Steps, answer, finished, parse
-from src.gateways.tws_server.refusals import DUPLICATE_TICKER, RefusedError, invalid
+from src.gateways.tws_server.refusals import DUPLICATE_TICKER, RefusedError, invalid, no_trades
 from src.gateways.tws_server.times import bar_time, parse_moment, trading_date
 from src.runtime.clock import NS
 
@@ -75,6 +76,8 @@ class History:
         if message.keep_up_to_date and end is not None:
             raise invalid("End date not supported with keep up to date", "bM")
         question = parse(message.bar_size_setting, message.duration_str, message.what_to_show, end)
+        if question.is_of_trades and not has_trades(listing.contract):
+            raise no_trades(listing.contract)
         steps = self._under_way[key] = answer(self._context.venue, listing.contract, question)
         self._go_on(client, message, _Asked(listing.contract, question, message.format_date == 2), steps)
 

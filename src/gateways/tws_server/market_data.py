@@ -27,6 +27,7 @@ from src.gateways.tws_codec import (
 )
 from src.gateways.tws_server.connection import Connection
 from src.gateways.tws_server.context import Context, Handlers
+from src.gateways.tws_server.listed import has_trades
 from src.gateways.tws_server.refusals import (
     DUPLICATE_TICKER,
     NOT_SUBSCRIBED,
@@ -132,7 +133,7 @@ class MarketData:
         venue = self._context.venue
         try:
             venue.want(contract)
-            tape = Tape()
+            tape = Tape(has_trades(contract))
             now = self._context.now()
             since = day_start(now)
             step = venue.bar_seconds

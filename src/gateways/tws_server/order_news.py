@@ -169,7 +169,7 @@ def _in_order(contract: Contract) -> WireContract:
 
 def execution_data(req_id: int, placed: Placed, execution: Execution, server_version: int) -> ExecutionData:
     """One execution. Its venue is the contract's own exchange."""
-    venue = execution.contract.primary_exchange
+    venue = execution.contract.primary_exchange or execution.contract.exchange
     return ExecutionData(
         req_id,
         placed.order_id,

@@ -76,6 +76,11 @@ class Question:
     end: int | None  # None: now
 
     @property
+    def is_of_trades(self) -> bool:
+        """Whether the bars are of prints."""
+        return self.show in _TRADES
+
+    @property
     def is_daily(self) -> bool:
         """Whether a bar is a day or more: its stamp is a date."""
         return self.size >= DAY
@@ -122,7 +127,7 @@ def answer(venue: Venue, contract: Contract, question: Question) -> Steps[list[P
     if question.size > DAY:
         bars = _merged(bars, _week if question.size == _WEEK else _month)
     if not bars:
-        what = f"{contract.symbol}@{contract.exchange} {question.show}"
+        what = f"{contract.local_symbol}@{contract.exchange} {question.show}"
         raise RefusedError(NO_DATA, f"{_PREFIX}HMDS query returned no data: {what}")
     return [shown(venue, bar, question.show) for bar in bars]
 
@@ -134,13 +139,13 @@ def shown(venue: Venue, bar: Bar, show: str) -> PastBar:
         return PastBar(*bar[1:8], average, max(1, int(bar.volume // 100)))
     quote = venue.quote_after(bar)
     half = (quote.ask - quote.bid) / 2
-    low, high = (round(side * half, 4) for side in _QUOTES[show])
+    low, high = (round(side * half, 6) for side in _QUOTES[show])
     if show == "BID_ASK":  # the average bid opens, the average ask closes
         middle = (bar.open + bar.close) / 2
         prices = (middle + low, bar.high + high, bar.low + low, middle + high)
     else:
         prices = (bar.open + low, bar.high + low, bar.low + low, bar.close + low)
-    opening, top, bottom, closing = (round(price, 4) for price in prices)
+    opening, top, bottom, closing = (round(price, 6) for price in prices)
     return PastBar(bar.start, bar.end, opening, top, bottom, closing, -1, -1, -1)
 
 

@@ -20,7 +20,8 @@ from src.gateways.tws_codec import (
 )
 from src.gateways.tws_server.connection import Connection
 from src.gateways.tws_server.context import Context, Handlers
-from src.gateways.tws_server.refusals import NO_DATA, RefusedError, invalid
+from src.gateways.tws_server.listed import has_trades
+from src.gateways.tws_server.refusals import NO_DATA, RefusedError, invalid, no_trades
 from src.gateways.tws_server.tape import PRINT_SIZE
 from src.gateways.tws_server.times import parse_moment
 from src.runtime.clock import NS, to_datetime
@@ -40,7 +41,9 @@ class PastTicks:
         }
 
     def _head(self, client: Connection, message: ReqHeadTimestamp) -> None:
-        self._context.listing(message.contract)
+        listing = self._context.listing(message.contract)
+        if message.what_to_show == "TRADES" and not has_trades(listing.contract):
+            raise no_trades(listing.contract)
         first = self._context.market.first
         text = str(first // NS) if message.format_date == 2 else f"{to_datetime(first):%Y%m%d-%H:%M:%S}"
         client.send(HeadTimestamp(message.req_id, text))
@@ -58,6 +61,8 @@ class PastTicks:
             raise invalid("Either the start or the end must be given, and not both", "bT")
         if not 0 < message.number_of_ticks <= _MOST:
             raise invalid(f"The number of ticks is 1 to {_MOST}, not {message.number_of_ticks}", "bT")
+        if message.what_to_show == "TRADES" and not has_trades(listing.contract):
+            raise no_trades(listing.contract)
         bars = self._bars(listing.contract, message.number_of_ticks, start, end)
         client.send(self._told(message, bars))
 

@@ -2,6 +2,8 @@
 
 from typing import Final
 
+from src.domain.market import Contract
+
 UNKNOWN_CONTRACT: Final = 200
 REJECTED: Final = 201
 CANCELLED: Final = 202
@@ -17,8 +19,10 @@ UNKNOWN_DEPTH: Final = 310
 DUPLICATE_TICKER: Final = 322
 CLIENT_ID_IN_USE: Final = 326
 NOT_SUBSCRIBED: Final = 354
+INVALID_REAL_TIME: Final = 420
 UNSUPPORTED_TYPE: Final = 387
 ACCOUNT_MISSING: Final = 435
+NO_TICKS: Final = 10189
 CANCEL_UNKNOWN: Final = 10147
 CANCEL_TOO_LATE: Final = 10148
 
@@ -34,6 +38,13 @@ class RefusedError(Exception):
 def unknown_contract() -> RefusedError:
     """200."""
     return RefusedError(UNKNOWN_CONTRACT, "No security definition has been found for the request")
+
+
+def no_trades(contract: Contract) -> RefusedError:
+    """162: nobody prints the trades of a currency pair."""
+    name = f"{contract.symbol}/{contract.sec_type}@{contract.exchange}"
+    text = f"No historical market data for {name} Last: ask for MIDPOINT, BID, ASK or BID_ASK"
+    return RefusedError(NO_DATA, f"Historical Market Data Service error message:{text}")
 
 
 def rejected(reason: str) -> RefusedError:

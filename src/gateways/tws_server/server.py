@@ -34,7 +34,6 @@ from src.gateways.tws_codec import (
     ServerHello,
     SetServerLogLevel,
     StartApi,
-    UnsupportedRequest,
 )
 from src.gateways.tws_server.accounts import AccountDesk
 from src.gateways.tws_server.connection import Connection
@@ -44,6 +43,7 @@ from src.gateways.tws_server.depth import Depth
 from src.gateways.tws_server.faults import Faults
 from src.gateways.tws_server.history import History
 from src.gateways.tws_server.market_data import MarketData
+from src.gateways.tws_server.not_here import NOTHING_THERE, not_here
 from src.gateways.tws_server.options import GatewayOptions
 from src.gateways.tws_server.order_questions import OrderQuestions
 from src.gateways.tws_server.orders import OrderDesk
@@ -96,7 +96,12 @@ class Server:
         self._followed = (self.market_data, self.history, self._streams, self._depth, self.profit)
         self._takes_instants = (self.market_data, self._streams, self._depth)
         own: Handlers = {ReqCurrentTime: self._time, SetServerLogLevel: lambda *_: None}
-        asked: list[Handlers] = [own, self.orders.handlers, OrderQuestions(self.context, self.orders).handlers]
+        asked: list[Handlers] = [
+            own,
+            NOTHING_THERE,
+            self.orders.handlers,
+            OrderQuestions(self.context, self.orders).handlers,
+        ]
         asked += [ContractDesk(self.context).handlers, PastTicks(self.context).handlers, self.accounts.handlers]
         asked += [part.handlers for part in self._followed]
         self._handlers = {cls: handler for handlers in asked for cls, handler in handlers.items()}
@@ -282,7 +287,7 @@ class Server:
             if handler is not None:
                 handler(connection, message)
             else:
-                _not_here(connection, message)
+                not_here(connection, message)
         except RefusedError as refused:
             connection.error(getattr(message, "req_id", -1), refused.code, refused.text)
         finally:
@@ -375,24 +380,3 @@ class Server:
         self._values_at = None
         self.accounts.tell_values()
         self.profit.tell()
-
-
-def _not_here(connection: Connection, message: Request) -> None:
-    """Never silence: clients wait for an answer under their request's id."""
-    if isinstance(message, UnsupportedRequest):
-        name, request_id = message.name, message.req_id
-    else:
-        name, request_id = type(message).__name__, getattr(message, "req_id", -1)
-    if not name.lower().startswith("cancel"):
-        code = _CODES.get(name, 321)
-        text = f"Error validating request.-'b0' : cause - {name} is not available on this gateway"
-        connection.error(request_id, code, text)
-
-
-_CODES: Final = {
-    "reqFundamentalData": 430,
-    "reqScannerSubscription": 162,
-    "reqScannerParameters": 162,
-    "calculateImpliedVolatility": 10091,
-    "calculateOptionPrice": 10091,
-}

@@ -26,12 +26,14 @@ from src.gateways.tws_codec import (
 )
 from src.gateways.tws_server.connection import Connection
 from src.gateways.tws_server.context import Context, Handlers
+from src.gateways.tws_server.listed import has_trades
 from src.gateways.tws_server.market_data import MarketData
-from src.gateways.tws_server.refusals import DUPLICATE_TICKER, RefusedError, invalid
+from src.gateways.tws_server.refusals import DUPLICATE_TICKER, INVALID_REAL_TIME, NO_TICKS, RefusedError, invalid
 from src.gateways.tws_server.tape import PRINT_SIZE
 from src.runtime.clock import NS
 
 _KINDS: Final = {"Last": 1, "AllLast": 2, "BidAsk": 3, "MidPoint": 4}
+_OF_TRADES: Final = frozenset({1, 2})
 _SHOWS: Final = frozenset({"TRADES", "MIDPOINT", "BID", "ASK"})
 _FIVE_SECONDS: Final = 5 * NS
 Key = tuple[Connection, int]
@@ -95,6 +97,9 @@ class Streams:
         if kind is None:
             raise invalid(f"Incorrect tick-by-tick data type: {message.tick_type!r}", "b7")
         listing = self._context.listing(message.contract)
+        if kind in _OF_TRADES and not has_trades(listing.contract):
+            what = f"{message.tick_type} ticks of {listing.local_symbol}: nobody prints its trades"
+            raise RefusedError(NO_TICKS, f"Failed to request tick-by-tick data: no {what}")
         tape = self._market_data.tape(listing.contract)
         asked = self._ticks[key] = _Ticks(listing.con_id, kind, message.ignore_size)
         now = self._context.now()
@@ -106,6 +111,9 @@ class Streams:
         if message.what_to_show not in _SHOWS:
             raise invalid(f"Incorrect what to show: {message.what_to_show!r}", "b8")
         listing = self._context.listing(message.contract)
+        if message.what_to_show == "TRADES" and not has_trades(listing.contract):
+            text = f"nobody prints trades of {listing.local_symbol}: ask for MIDPOINT, BID or ASK"
+            raise RefusedError(INVALID_REAL_TIME, f"Invalid Real-time Query:{text}")
         self._market_data.tape(listing.contract)
         self._bars[key] = _Bars(listing.con_id, message.what_to_show)
         self._context.wake()
@@ -191,5 +199,5 @@ def _shown(quote: Quote, show: str) -> float:
 
 def _bar(req_id: int, start: int, prices: tuple[float, float, float, float], volume: float) -> RealTimeBar:
     opening, high, low, close = (round(price, 6) for price in prices)
-    average = round((high + low + close) / 3, 4)
+    average = round((high + low + close) / 3, 4) if volume >= 0 else -1.0
     return RealTimeBar(req_id, start // NS, opening, high, low, close, volume, average, max(int(volume // 100), -1))

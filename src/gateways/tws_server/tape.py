@@ -47,8 +47,9 @@ Tick = PriceTick | SizeTick | TextTick
 
 @dataclass(slots=True)
 class Tape:
-    """The day of one contract so far. NaN: not known. `time` is of the last print."""
+    """The day of one contract so far. NaN: not known. `time` is of the last print; without `prints` there is none."""
 
+    prints: bool = True
     bid: float = nan
     ask: float = nan
     bid_size: float = 0.0
@@ -68,11 +69,13 @@ class Tape:
         self.close = close
         for bar in bars:
             self.traded(bar)
-            self.last, self.last_size, self.time = bar.close, PRINT_SIZE, bar.end
+            if self.prints:
+                self.last, self.last_size, self.time = bar.close, PRINT_SIZE, bar.end
 
     def new_day(self) -> None:
-        """Yesterday's last is the close; the rest begins anew."""
-        self.close, self.volume, self.value = self.last, 0.0, 0.0
+        """Yesterday's last price is the close; the rest begins anew."""
+        self.close = self.last if self.prints else round((self.bid + self.ask) / 2, 6)
+        self.volume = self.value = 0.0
         self.open = self.high = self.low = nan
 
     @property
@@ -100,7 +103,8 @@ class Tape:
             ticks.append(PriceTick(CLOSE, self.close))
         if isfinite(self.last):
             ticks += self._print()
-        ticks.append(SizeTick(VOLUME, self.volume))
+        if self.prints:
+            ticks.append(SizeTick(VOLUME, self.volume))
         extremes = ((HIGH, self.high), (LOW, self.low), (OPEN, self.open))
         ticks += (PriceTick(kind, price) for kind, price in extremes if isfinite(price))
         return ticks
@@ -118,7 +122,7 @@ class Tape:
                 ticks.append(_side(price_kind, price, size))
             if moved or size != old_size:
                 ticks.append(SizeTick(size_kind, size))
-        if isfinite(quote.last) and quote.last != self.last:
+        if self.prints and isfinite(quote.last) and quote.last != self.last:
             self.last, self.last_size, self.time = quote.last, PRINT_SIZE, quote.time
             ticks += self._print()
             ticks += self._extremes(quote.last, quote.last, quote.last)
@@ -128,7 +132,8 @@ class Tape:
         """Take a bar that has ended; return the ticks of what it changed."""
         self.volume += bar.volume
         self.value += bar.volume * (bar.high + bar.low + bar.close) / 3
-        return [SizeTick(VOLUME, self.volume), *self._extremes(bar.open, bar.high, bar.low)]
+        extremes = self._extremes(bar.open, bar.high, bar.low)
+        return [SizeTick(VOLUME, self.volume), *extremes] if self.prints else extremes
 
     def _sides(self) -> tuple[tuple[int, int, float, float], ...]:
         return ((BID, BID_SIZE, self.bid, self.bid_size), (ASK, ASK_SIZE, self.ask, self.ask_size))
