@@ -23,6 +23,8 @@ PROBLEM = $(shell \
         || echo "$(PYTHON) cannot make environments: sudo apt install python3-venv")
 RUN    := --backend simulated --replay data/sample --symbols MSFT,AAPL --strategy sma --speed max
 
+# Much of a test is waiting: one more than there are processors keeps these busy.
+PYTEST  = -m pytest -q --dist worksteal -n $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 SHORTER := T1-1 or T4-1 or T5-1 or T6-1 or T14-1
 
 .DEFAULT_GOAL := help
@@ -33,11 +35,11 @@ run: $(VENV)/.runtime .env  ## set up, then trade five recorded days on the simu
 
 test: $(VENV)/.dev .env  ## set up, then check, then every test
 	@$(MAKE) --no-print-directory --silent -j 3 check $(PEERS)
-	@$(BIN)/python -m pytest -q -n 2
+	@$(BIN)/python $(PYTEST)
 	@if test -e $(ASYNC)/.ready; then \
 	    echo "The TWS backend once more, over ib_async:"; \
-	    $(ASYNC)/bin/python -m pytest -q -n 2 -k "not simulated" tests/conformance tests/brokers/tws && \
-	    $(ASYNC)/bin/python -m pytest -q -n 2 tests/faults/test_trials.py -k "nothing and ($(SHORTER))"; \
+	    $(ASYNC)/bin/python $(PYTEST) -k "not (simulated or test_trials) or nothing and ($(SHORTER))" \
+	        tests/conformance tests/brokers/tws tests/faults/test_trials.py; \
 	else echo "skipped: the TWS backend over ib_async, $(ASYNC) could not be made"; fi
 
 check: $(VENV)/.dev  ## lint, format, types, import contracts

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from time import monotonic
 
@@ -74,21 +75,20 @@ def wsl(tmp_path: Path) -> Disk:
 
 
 @pytest.fixture
-def full_backlog() -> Iterator[Address]:
-    """An address that neither accepts nor refuses: its queue of waiting connections is full."""
-    with socket.socket() as server:
-        server.bind(("127.0.0.1", 0))
-        server.listen(0)
-        address: Address = server.getsockname()
-        waiting = [socket.socket() for _ in range(4)]
-        try:
-            for each in waiting:
-                each.setblocking(False)
-                each.connect_ex(address)
-            yield address
-        finally:
-            for each in waiting:
-                each.close()
+def full_backlogs() -> Iterator[list[Address]]:
+    """A dozen addresses that neither accept nor refuse: their queues of waiting connections are full."""
+    with ExitStack() as sockets:
+        addresses: list[Address] = []
+        for _ in range(12):
+            server = sockets.enter_context(socket.socket())
+            server.bind(("127.0.0.1", 0))
+            server.listen(0)
+            addresses.append(server.getsockname())
+            for _ in range(4):
+                waiting = sockets.enter_context(socket.socket())
+                waiting.setblocking(False)
+                waiting.connect_ex(addresses[-1])
+        yield addresses
 
 
 def named(*addresses: Address) -> list[Candidate]:
@@ -308,12 +308,14 @@ def test_a_closed_port_is_reported_as_refused(quiet_address: Address) -> None:
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows refuses when the queue is full")
-def test_silence_is_told_from_refusal_and_costs_a_second_once(full_backlog: Address, quiet_address: Address) -> None:
-    """An address that answers nothing is tried beside the others, and the refused one is still seen as such."""
+def test_silence_is_told_from_refusal_and_costs_a_second_once(
+    full_backlogs: list[Address], quiet_address: Address
+) -> None:
+    """Addresses that answer nothing are tried side by side, and the refused one is still seen as such."""
     begun = monotonic()
-    outcomes = [each.outcome for each in probe(named(full_backlog, quiet_address))]
-    assert discovery.PROBE_SECONDS - 0.1 < monotonic() - begun < PATIENCE / 2
-    assert outcomes == [Outcome.FILTERED, Outcome.NOT_LISTENING]
+    outcomes = [each.outcome for each in probe(named(*full_backlogs, quiet_address))]
+    assert discovery.PROBE_SECONDS - 0.1 < monotonic() - begun < 12 * discovery.PROBE_SECONDS / 2
+    assert outcomes == [Outcome.FILTERED] * 12 + [Outcome.NOT_LISTENING]
 
 
 def test_no_answer_from_this_very_machine_is_no_firewall() -> None:

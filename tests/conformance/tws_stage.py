@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from threading import Lock
 
 from src.brokers.tws.broker import TwsBroker
+from src.brokers.tws.timing import Timing
 from src.domain.orders import Order, OrderChange, OrderId, Trade
 from src.gateways.tws_server import GatewayOptions, PaperGateway
 from src.runtime.clock import NS, monotonic
@@ -70,7 +71,8 @@ class StagedBroker(TwsBroker):
         self._hearing = Lock()
         self._gateway = PaperGateway(market, GatewayOptions(port=0, latency=0.0)).start()
         settings = Settings(order_timeout=40.0)
-        super().__init__(settings, "127.0.0.1", self._gateway.port)
+        patient = Timing(oldest_order=40.0)  # a busy machine may be late with it
+        super().__init__(settings, "127.0.0.1", self._gateway.port, timing=patient)
 
     def pass_time(self, seconds: int) -> None:
         """Let market seconds pass one by one, and return once their news have arrived."""

@@ -30,8 +30,8 @@ def open_browser(profile: Path) -> webdriver.Chrome:
 
 
 def until(browser: webdriver.Chrome, script: str) -> None:
-    """Wait, ten seconds at most, until an expression of the page is true."""
-    WebDriverWait(browser, 10).until(lambda driver: driver.execute_script(f"return {script}"))
+    """Wait, a minute at most, until an expression of the page is true."""
+    WebDriverWait(browser, 60).until(lambda driver: driver.execute_script(f"return {script}"))
 
 
 def by_id(browser: webdriver.Chrome, name: str) -> WebElement:

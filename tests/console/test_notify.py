@@ -277,10 +277,15 @@ def test_a_receiver_that_hangs_holds_nobody_up(
     monkeypatch.setattr("src.console.outbox._LAST_WORDS", 0.05)
     release = threading.Event()
     outbox = Outbox([lambda _: str(release.wait(PATIENCE))[:0]], 60)
+
+    def let_go() -> None:
+        wait_until(lambda: "could not be sent" in caplog.text, PATIENCE)
+        release.set()
+
     for number in range(100):
         outbox.put(Message("rejected", str(number)))
     with caplog.at_level(logging.WARNING):
-        release_later = threading.Timer(0.3, release.set)
+        release_later = threading.Thread(target=let_go)
         release_later.start()
         outbox.close()
     release_later.join()

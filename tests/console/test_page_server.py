@@ -66,7 +66,7 @@ class Site:
             yield (json.loads(line[6:]) for line in iter(response.readline, b"") if line.startswith(b"data: "))
 
     def _connected(self, method: str, path: str, headers: dict[str, str]) -> http.client.HTTPConnection:
-        connection = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=5)
+        connection = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=60)
         connection.request(method, path, headers={name.replace("_", "-"): value for name, value in headers.items()})
         return connection
 
@@ -158,7 +158,7 @@ def test_the_switch_is_thrown_at_once_while_looks_hang(site: Site, monkeypatch: 
 
     def hang() -> SessionView | None:
         hanging.release()
-        release.wait(10)
+        release.wait(60)
         return None
 
     monkeypatch.setattr(site.server, "_look", hang)
@@ -178,7 +178,7 @@ def test_one_bad_look_does_not_end_the_stream(site: Site, caplog: pytest.LogCapt
     """It is told of once; the next good one is shown."""
     site.failure = LookupError("of a moment")
     with site.stream() as stream:
-        assert wait_until(lambda: "cannot look" in caplog.text, 5)
+        assert wait_until(lambda: "cannot look" in caplog.text, 60)
         site.failure = None
         assert next(stream)["view"]["session"] == "abc"
     assert caplog.text.count("the page cannot look at the session") == 1

@@ -54,7 +54,7 @@ BAR = HistoricalBar("20261120", 1.0, 2.0, 0.5, 1.5, 100.0, 1.25, 7)
 
 
 @pytest.mark.parametrize("shape", ALL, ids=name_of)
-@settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=10, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_what_is_written_is_read_as_it_was_at_every_version(shape: Shape, data: st.DataObject) -> None:
     drawn = data.draw(messages(shape))
@@ -67,7 +67,7 @@ def test_what_is_written_is_read_as_it_was_at_every_version(shape: Shape, data: 
 
 
 @pytest.mark.parametrize("shape", [shape for shape in ALL_REPLIES if shape.hot], ids=name_of)
-@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data(), version=st.sampled_from(VERSIONS))
 def test_compiled_encoders_write_what_the_interpreter_writes(shape: Shape, data: st.DataObject, version: int) -> None:
     message = data.draw(messages(shape)).at(version)
@@ -102,7 +102,7 @@ def _changed(data: st.DataObject, texts: list[str]) -> list[str]:
     return [*texts[:place], *changed, *texts[place + data.draw(st.integers(0, 2)) :]]
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data(), version=st.sampled_from(VERSIONS))
 def test_an_order_is_read_as_the_interpreter_reads_it(data: st.DataObject, version: int) -> None:
     """Whole frames and damaged ones, one after the other: what is remembered of the last must not show in the next."""
@@ -128,7 +128,7 @@ def test_a_plain_order_is_read_without_the_interpreter() -> None:
             assert reader(encode_request(asked, version)) == asked
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data(), version=st.sampled_from(VERSIONS))
 def test_orders_that_differ_little_are_each_written_whole(data: st.DataObject, version: int) -> None:
     """One after the other, each with another value somewhere: what is kept of one must not be told of the next."""

@@ -60,7 +60,7 @@ NASTY += [
 ]
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(payload=BYTES, version=VERSION)
 def test_random_bytes_give_a_message_or_the_error(payload: bytes, version: int) -> None:
     for decode in (decode_request, decode_reply):
@@ -95,7 +95,7 @@ def _mutate(data: st.DataObject, payload: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("shape", ALL, ids=name_of)
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data(), version=VERSION)
 def test_faults_in_good_frames_give_a_message_or_the_error(shape: Shape, data: st.DataObject, version: int) -> None:
     encode, decode = both_ways(shape)

@@ -138,15 +138,19 @@ def prometheus(start: Start, tmp_path: Path) -> Callable[[str], str]:
         alerts.write_text(rules)
         (folder / "prometheus.yml").write_text(text.replace('["127.0.0.1:9093"]', "[]"))
         (folder / "targets.yml").write_text(yaml.safe_dump([{"targets": [target]}]))
-        with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as free:
-            address = f"127.0.0.1:{free.getsockname()[1]}"
-        start(
-            program,
-            f"--config.file={folder / 'prometheus.yml'}",
-            f"--storage.tsdb.path={tmp_path / 'data'}",
-            f"--web.listen-address={address}",
-        )
-        return address
+        for _ in range(5):  # somebody else may take the free port before Prometheus does
+            with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as free:
+                address = f"127.0.0.1:{free.getsockname()[1]}"
+            started = start(
+                program,
+                f"--config.file={folder / 'prometheus.yml'}",
+                f"--storage.tsdb.path={tmp_path / 'data'}",
+                f"--web.listen-address={address}",
+            )
+            until(lambda: "ready to receive" in started.said or not started.is_alive, "Prometheus")  # noqa: B023
+            if started.is_alive:
+                return address
+        pytest.fail(started.said)
 
     return start_prometheus
 

@@ -154,7 +154,7 @@ def test_a_lock_that_passes_is_noticed_without_a_new_order(open_journal: OpenJou
     journal = open_journal()
     with locked(journal), pytest.raises(JournalUnavailableError):
         journal.intend([intent(1)])
-    deadline = monotonic() + 20
+    deadline = monotonic() + 60
     while journal.failed is not None and monotonic() < deadline:
         threading.Event().wait(0.01)
     assert journal.failed is None
@@ -216,7 +216,7 @@ def test_sixteen_callers_share_commits_and_lose_nothing(open_journal: OpenJourna
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(50)
+        thread.join(200)
     assert missing == []
     assert 10 <= journal._writer._commits - before < 160
     assert len(journal.intents()) == 160

@@ -15,7 +15,7 @@ import sys
 import time
 from itertools import pairwise
 
-SECONDS = 20
+SECONDS = 60
 
 
 def wait_for(ib, what):
