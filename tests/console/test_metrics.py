@@ -250,7 +250,7 @@ def test_a_broker_that_hangs_leaves_the_rest_readable_and_is_not_asked_again(
 
     original = SimulatedBroker.account_summary
     monkeypatch.setattr(SimulatedBroker, "account_summary", hang)
-    monkeypatch.setattr("src.records.metrics.readings._PATIENCE", 0.2)
+    monkeypatch.setattr("src.records.metrics.readings._PATIENCE", 1.0)
     with serving() as server:
         looking = trade(market, server)
         assert math.isnan(value(looking.samples, "account_net_liquidation_dollars"))

@@ -317,10 +317,20 @@ def test_margin_is_never_silently_breached() -> None:
     assert liquidations >= 30
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
-@given(st.integers(1_000, 2**32))
-def test_any_other_session_keeps_its_books_and_its_margin(seed: int) -> None:
+def test_any_other_session_keeps_its_books_and_its_margin() -> None:
     """Seeds beyond the fixed ones; what fails is named by its seed."""
+    fills: list[int] = []
+
+    @settings(max_examples=40)
+    @given(st.integers(1_000, 2**32))
+    def of_a_seed(seed: int) -> None:
+        fills.append(keeps_its_books_and_its_margin(seed))
+
+    of_a_seed()
+    assert sum(fills) >= FILLS // 5
+
+
+def keeps_its_books_and_its_margin(seed: int) -> int:
     session = recorded.__wrapped__(seed)
     books = Books(session.setup.cash)
 
@@ -328,4 +338,4 @@ def test_any_other_session_keeps_its_books_and_its_margin(seed: int) -> None:
         books.check(exchange, command, events)
         check_margin(exchange, command, events)
 
-    replayed(session, look)
+    return replayed(session, look)

@@ -231,7 +231,7 @@ def fuzz_gateway(stage: FaultStage, chance: Random, count: int) -> list[str]:
             held = megabytes() if held is None else held
         for _ in range(count // 500):
             _pour(stage.gateway.port, [spoiled(chance, chance.choice(good)) for _ in range(5)])
-        if not broker.tws(lambda ib: ib.reqCurrentTimeAsync(), 10.0):
+        if not broker.tws(lambda ib: ib.reqCurrentTimeAsync(), 40.0):
             found.append("I18: another client of the gateway is not answered")
     if broker.health().reconnects or not broker.is_connected:
         found.append("I18: another client of the gateway has lost its connection")
@@ -320,12 +320,12 @@ def fuzz_backend(stage: FaultStage, chance: Random, count: int) -> list[str]:
     with failures_logged() as logged:
         while fed < count:
             try:
-                some, wrong = broker.tws(feed_backend(broker, frames, unread), 60.0)
+                some, wrong = broker.tws(feed_backend(broker, frames, unread), 200.0)
             except BrokerError:  # it has lost its connection, as it may
                 some, wrong = 0, []
             fed, found = fed + some, found + wrong
             held = megabytes() if held is None else held
-            if found or not wait_for(lambda: broker.is_connected, 20.0):
+            if found or not wait_for(lambda: broker.is_connected, 60.0):
                 break
         if broker._session.is_up:
             stage.proxy.arm(Fault(Do.GARBAGE, Way.IN, data=spoiled(chance, chance.choice(good))[:200_000]))
@@ -339,7 +339,7 @@ def fuzz_backend(stage: FaultStage, chance: Random, count: int) -> list[str]:
 
 def _comes_back(broker: TwsBroker, stage: FaultStage) -> list[str]:
     """A new connection, the same session's or, where TWS has said that there is none, another's, knows the truth."""
-    if not wait_for(lambda: broker.is_connected and broker.health().reconnects > 0, 20.0):
+    if not wait_for(lambda: broker.is_connected and broker.health().reconnects > 0, 60.0):
         broker.disconnect()
         broker.connect()
     held = {each.contract.symbol: int(each.quantity) for each in broker.positions() if each.quantity}
