@@ -38,6 +38,7 @@ from src.brokers.answers import (
 from src.brokers.broker import Broker
 from src.brokers.contracts import Contracts
 from src.brokers.findings import LOCAL_HOST, PAPER_PORTS, Finding
+from src.brokers.market_price import market_price
 from src.brokers.opening import NoBrokerError, Opening, Play, open_broker
 from src.brokers.order_desk import OrderDesk, Wish, checked_order_id, checked_seconds
 from src.domain.errors import (
@@ -45,13 +46,12 @@ from src.domain.errors import (
     ConfigurationError,
     ConnectionFailedError,
     InvalidOrderError,
-    NoMarketDataError,
     NotConnectedError,
     NotSupportedError,
     shown,
 )
 from src.domain.facts import fact
-from src.domain.market import BarSize, Contract, Mode
+from src.domain.market import BarSize, Mode
 from src.domain.orders import Action, OrderType
 from src.runtime.bridge import EventStream
 from src.runtime.worker import new_lock
@@ -243,24 +243,7 @@ class IBGatewayClient:
     def get_current_price(self, symbol: str) -> float:
         """Return last if inside the spread, else the middle, else the last close; NoMarketDataError, never 0 or NaN."""
         session = self._ready()
-        contract = session.contracts.find(symbol)
-        try:
-            price = answers.current_price(session.broker.quote(contract))
-            cause = "neither bid and ask nor a last price"
-        except NoMarketDataError as error:
-            price, cause = None, str(error)
-        price = self._last_close(session.broker, contract) if price is None else price
-        if price is None:
-            raise NoMarketDataError(f"no price of {contract.symbol}: {cause}")
-        return price
-
-    @staticmethod
-    def _last_close(broker: Broker, contract: Contract) -> float | None:
-        try:
-            bars = broker.bars(contract, BarSize.MIN_1, 1)
-        except (NoMarketDataError, NotSupportedError):
-            return None
-        return bars[-1].close if bars and answers.is_price(bars[-1].close) else None
+        return market_price(session.broker, session.contracts.find(symbol))
 
     def get_quote(self, symbol: str) -> QuoteAnswer:
         """Return the best bid and ask, with their source and age."""

@@ -35,18 +35,11 @@ from src.exchange.book import Book, check_bar
 from src.exchange.commission import FeeSchedule
 from src.exchange.fill_models import Preset
 from src.exchange.floor import Floor
-from src.exchange.restoring import (
-    account_state,
-    by_account,
-    in_our_units,
-    order_state,
-    restored_account,
-    restored_orders,
-)
+from src.exchange.restoring import restore, saved
 from src.exchange.sessions import Sessions
 from src.exchange.state import ExchangeState
 from src.exchange.terms import Listed
-from src.exchange.units import CONTEXT, UNITS_PER_DOLLAR, units
+from src.exchange.units import CONTEXT, units
 from src.exchange.working import Working
 
 _FAR: Final = 1 << 62  # a price beyond any
@@ -125,45 +118,12 @@ class Exchange:
 
     def save(self) -> ExchangeState:
         """Return everything needed to go on later: accounts, the orders at work, and what ended today."""
-        today = valuation.day_of(self._now)
-        kept = [o for o in self._floor.orders.values() if o.family_works or valuation.day_of(o.time) >= today]
-        fills = [f for each in self._floor.settlement.fills.values() for f in each]
-        return ExchangeState(
-            self._now,
-            self._floor.next_order,
-            self._floor.settlement.next_execution,
-            tuple(account_state(account, self._floor.mark) for account in self.ledger.accounts.values()),
-            tuple(map(order_state, kept)),
-            tuple(f for f in fills if valuation.day_of(f.execution.time) >= today),
-            UNITS_PER_DOLLAR,
-        )
+        return saved(self._floor, self._now)
 
     def restore(self, state: ExchangeState, now: int) -> tuple[Event, ...]:
         """Take over a saved state and catch up on what fell due by time until `now`."""
         with localcontext(CONTEXT):
-            state = in_our_units(state)
-            self._floor.next_order, self._floor.settlement.next_execution = state.next_order, state.next_execution
-            self._floor.settlement.fills.update(by_account(state.fills))
-            for saved in state.accounts:
-                self.ledger.accounts[saved.account_id] = restored_account(saved)
-                for held in saved.holdings:
-                    self._books[held.contract.con_id].remembered = held.mark
-            self._floor.orders = restored_orders(state.orders)
-            stood = {saved.order_id: saved.on_book for saved in state.orders}
-            if state.now > 0:
-                self._floor.reach(state.now)
-            for order_id, order in self._floor.orders.items():
-                if order.is_done:
-                    continue
-                self._floor.at_work.add(order)
-                if order.order.oca_group and order.group is not None:
-                    self._floor.groups[order.account, order.order.oca_group] = order.group
-                if stood[order_id]:
-                    self._books[order.con_id].add(order)
-                elif not order.held:
-                    self._floor.enter(order, self._floor.first_open(order, state.now))
-                if order.status is OrderStatus.PENDING_CANCEL:
-                    self._floor.send_cancel(order, state.now)
+            restore(self._floor, self._books, state)
             self._floor.reach(max(now, state.now))
             return self._flush(max(now, state.now))
 

@@ -6,7 +6,7 @@ commission counts once, in whatever order they are told. Contracts are told apar
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Context, Decimal, localcontext
 from typing import Final
 
@@ -173,6 +173,16 @@ class Portfolio:
             if order.is_over:
                 del working[trade.order.order_ref]
         return True
+
+    def own_part(self, fill: Fill, prefix: str) -> Fill | None:
+        """The fill of an own order, whose reference begins so, or as much of a liquidation as closes own shares."""
+        execution = fill.execution
+        if execution.order_ref.startswith(prefix):
+            return fill
+        held = self.position(execution.contract) if execution.liquidation else _ZERO
+        if held * execution.side.sign >= 0:
+            return None
+        return replace(fill, execution=replace(execution, shares=min(execution.shares, abs(held))))
 
     def filled(self, fill: Fill) -> bool:
         """An own order was executed; False when this execution has been told before."""

@@ -8,8 +8,6 @@ order is counted and the session goes on; a strategy that raises, or a broker th
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import replace
-from decimal import Decimal
 from sys import maxsize
 from types import TracebackType
 from typing import Any, Final
@@ -322,7 +320,7 @@ class Trader:
         _log.warning("the connection is %s", "back" if self._lost is None else f"lost: {self._lost}", extra=TOLD)
 
     def _filled(self, fill: Fill) -> None:
-        ours = self._own_part(fill)
+        ours = self.portfolio.own_part(fill, self.prefix)
         if ours is None or not self.portfolio.filled(ours):
             return
         execution = ours.execution
@@ -333,16 +331,6 @@ class Trader:
             self._liquidations.warn("the venue liquidated %s %s for want of margin", execution.shares, symbol)
         if self._tells:
             _log.info("filled: %s %s %s at %s", execution.side, execution.shares, symbol, execution.price)
-
-    def _own_part(self, fill: Fill) -> Fill | None:
-        """The fill of an own order, or as much of a liquidation as closes own shares."""
-        execution = fill.execution
-        if execution.order_ref.startswith(self.prefix):
-            return fill
-        held = self.portfolio.position(execution.contract) if execution.liquidation else Decimal(0)
-        if held * execution.side.sign >= 0:
-            return None
-        return replace(fill, execution=replace(execution, shares=min(execution.shares, abs(held))))
 
     def _changed(self, trade: Trade) -> None:
         order = trade.order
