@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from src.trading.observer import Observer
     from src.trading.plan import SessionPlan
     from src.trading.recorder import Recorder
+    from src.trading.strategy import Strategy
     from src.trading.summary import SessionSummary
     from src.trading.trader import Trader
 
@@ -44,6 +45,7 @@ class SessionOptions:
     play: "Play | None" = None
     timeframe: str = "1m"
     strategy_options: Mapping[str, str] | None = None
+    strategy: "Strategy | None" = None  # already made; else by its name in the settings
     quantities: Mapping[str, Decimal] | None = None
     flat_before_close: float | None = None
     dry_run: bool = False
@@ -86,7 +88,8 @@ class LiveAITrader:
         from src.trading.strategy import load_strategy
         from src.trading.trader import Trader
 
-        strategy = load_strategy(self._settings.strategy, self._options.strategy_options or {})
+        options = self._options
+        strategy = options.strategy or load_strategy(self._settings.strategy, options.strategy_options or {})
         self.summary = None
         if not self.ib_client.connect():
             return False
@@ -231,12 +234,14 @@ def _run(wish: argparse.Namespace, signals: "Signals", until_the_end: ExitStack)
     from src.console.watchers import watchers
     from src.runtime.heap import settle_heap
     from src.runtime.worker import share_processor
-    from src.trading.strategy import parse_options
+    from src.trading.strategy import load_strategy, parse_options
 
     settings = _settings(wish)
     if wish.require == "tws" and settings.backend == "simulated":
         sys.stderr.write("TWS is required, and the settings say simulated: IBKR_BACKEND=auto or tws looks for it\n")
         return NO_CONNECTION
+    options = parse_options(wish.strategy_option)
+    strategy = load_strategy(settings.strategy, options)  # before anything is taken or written: it may be a slip
     real_time = not wish.replay and wish.speed == 1
     play = Play(
         replay=tuple(wish.replay),
@@ -257,7 +262,8 @@ def _run(wish: argparse.Namespace, signals: "Signals", until_the_end: ExitStack)
                 settings=settings,
                 play=play,
                 timeframe=wish.timeframe,
-                strategy_options=parse_options(wish.strategy_option),
+                strategy_options=options,
+                strategy=strategy,
                 quantities=wish.quantity,
                 flat_before_close=wish.flat_before_close,
                 dry_run=wish.dry_run,

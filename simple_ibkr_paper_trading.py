@@ -6,12 +6,13 @@ on the simulator and says so; real money is never traded.
 
 import argparse
 import sys
+from typing import TYPE_CHECKING
 
-from src.brokers.answers import OrderAnswer
-from src.brokers.command_line import DONE, FAILED, NO_CONNECTION, mode_words, run_command
-from src.brokers.ib_gateway import IBGatewayClient
-from src.brokers.opening import Play
-from src.domain.errors import ConfigurationError
+import src  # noqa: F401  # it looks at Python's version first
+
+if TYPE_CHECKING:
+    from src.brokers.answers import OrderAnswer
+    from src.brokers.ib_gateway import IBGatewayClient
 
 SYMBOLS = ("NVDA", "MSFT")
 QUANTITY = 5
@@ -27,10 +28,16 @@ def main(arguments: list[str] | None = None) -> int:
         "--backend", choices=["auto", "tws", "simulated"], help="what to trade on (default: as configured)"
     )
     options = parser.parse_args(arguments)
+    from src.brokers.command_line import run_command  # answers for Ctrl-C while the rest is loaded
+
     return run_command(lambda: _demo(options.backend))
 
 
 def _demo(backend: str | None) -> int:
+    from src.brokers.command_line import DONE, FAILED, NO_CONNECTION, mode_words
+    from src.brokers.ib_gateway import IBGatewayClient
+    from src.brokers.opening import Play
+    from src.domain.errors import ConfigurationError
     from src.settings import load_settings
 
     settings = load_settings(backend=backend)
@@ -55,7 +62,7 @@ def _demo(backend: str | None) -> int:
         client.disconnect()
 
 
-def _trade(client: IBGatewayClient, symbol: str) -> bool:
+def _trade(client: "IBGatewayClient", symbol: str) -> bool:
     """Trade one symbol; whether it was filled."""
     print(f"📈 {symbol}: ${client.get_current_price(symbol):,.2f}")
     held = client.get_positions()[symbol]["position"]
@@ -69,7 +76,7 @@ def _trade(client: IBGatewayClient, symbol: str) -> bool:
     return False
 
 
-def _give_up(client: IBGatewayClient, order: OrderAnswer) -> None:
+def _give_up(client: "IBGatewayClient", order: "OrderAnswer") -> None:
     """Leave nothing working behind."""
     print(f"⚪ {order['action']} {order['quantity']} {order['symbol']}: {order['status']} {order['reason']}".rstrip())
     if order["order_id"] is not None and order["status"] != "Rejected" and client.cancel_order(order["order_id"]):

@@ -5,12 +5,12 @@ Exit codes: 0 connected as wanted, 3 no TWS (unless IBKR_BACKEND=simulated asks 
 
 import argparse
 import sys
+from typing import TYPE_CHECKING
 
-from src.brokers.advice import cure, stale_address
-from src.brokers.command_line import DONE, NO_CONNECTION, mode_words, run_command
-from src.brokers.findings import answering, nearest
-from src.brokers.ib_gateway import IBGatewayClient
-from src.domain.account_ids import masked
+import src  # noqa: F401  # it looks at Python's version first
+
+if TYPE_CHECKING:
+    from src.brokers.ib_gateway import IBGatewayClient
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -18,12 +18,16 @@ def main(arguments: list[str] | None = None) -> int:
     argparse.ArgumentParser(description="Check the connection to TWS or IB Gateway. Orders nothing.").parse_args(
         arguments
     )
+    from src.brokers.command_line import run_command  # answers for Ctrl-C while the rest is loaded
+
     return run_command(_check)
 
 
 def _check() -> int:
     from dataclasses import replace
 
+    from src.brokers.command_line import DONE, NO_CONNECTION, mode_words
+    from src.brokers.ib_gateway import IBGatewayClient
     from src.settings import load_settings
 
     settings = load_settings()
@@ -46,7 +50,9 @@ def _check() -> int:
         client.disconnect()
 
 
-def _show(client: IBGatewayClient) -> None:
+def _show(client: "IBGatewayClient") -> None:
+    from src.domain.account_ids import masked
+
     account = client.get_account_info()
     shown = masked(account["account_id"])
     print(
@@ -59,7 +65,7 @@ def _show(client: IBGatewayClient) -> None:
     print("✅ Market data test completed. Nothing was ordered.")
 
 
-def _explain(client: IBGatewayClient) -> None:
+def _explain(client: "IBGatewayClient") -> None:
     """What was tried, one line each, then what to change, the one thing to do last."""
     print("🔎 What was tried:")
     for attempt in client.attempts:
@@ -71,7 +77,10 @@ def _explain(client: IBGatewayClient) -> None:
     print(f"👉 {change[0]}.")
 
 
-def _what_to_change(client: IBGatewayClient) -> tuple[str, ...]:
+def _what_to_change(client: "IBGatewayClient") -> tuple[str, ...]:
+    from src.brokers.advice import cure, stale_address
+    from src.brokers.findings import answering, nearest
+
     found = answering(client.attempts)
     if found is None:
         return cure(nearest(client.attempts))

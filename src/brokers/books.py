@@ -150,11 +150,7 @@ class Books:
             if self.book(fill.execution, reconciled=True):
                 missed += 1
                 if announce:
-                    one = fill.execution
-                    _log.warning(
-                        "filled while this session did not watch: %s %s %s at %s, order %s",
-                        one.side, one.shares, one.contract.symbol, one.price, one.order_ref or "of somebody else",
-                    )  # fmt: skip
+                    _log.warning("%s", _missed(fill.execution))
             if (report := fill.commission_report) is not None:
                 self._charge(report.exec_id, CommissionCharged(fill.execution.account, fill.execution.order_id, report))
         return missed
@@ -287,3 +283,13 @@ def _only(outcomes: Outcomes, refs: set[str], executions: Iterable[Executed]) ->
         if each.order_ref in refs:
             found.take(each)
     return found
+
+
+def _missed(execution: Execution) -> str:
+    """What an execution says that no event has told."""
+    whose = f"order {execution.order_ref or 'of somebody else'}"
+    if not execution.shares:
+        return f"annulled by the venue (a bust): execution {execution.exec_id} of {execution.contract.symbol}, {whose}"
+    what = f"{execution.side} {execution.shares} {execution.contract.symbol} at {execution.price}, {whose}"
+    revised = execution_family(execution.exec_id)[1] > 1
+    return f"corrected by the venue to {what}" if revised else f"filled while this session did not watch: {what}"

@@ -34,7 +34,7 @@ _log = logging.getLogger(__name__)
 #: `Opening.fallback_reason` when TWS answers and there is no client library to talk to it; else it is an `Outcome`.
 NO_LIBRARY: Final = "ib_library_missing"
 _LIBRARY_PHASE: Final = "library"
-_HOW_TO_FIND_OUT: Final = "To find out why: python test_ibkr_connection.py"
+_HOW_TO_FIND_OUT: Final = "To find out why: python -m src doctor"
 _NEVER_MEANWHILE: Final = "Nothing is simulated while TWS is there"
 #: Somebody is there: what is to be changed is a setting of TWS.
 _NEEDS_A_SETTING: Final = frozenset({Outcome.CLOSED_AFTER_ACCEPT, Outcome.SILENT, Outcome.NOT_TWS})

@@ -27,6 +27,7 @@ from src.domain.errors import (
 from src.domain.events import Notice
 from src.domain.facts import fact
 from src.domain.orders import (
+    HIGHEST_ORDER_ID,
     Bracket,
     Order,
     OrderChange,
@@ -43,7 +44,6 @@ from src.runtime.bridge import EventStream
 from src.runtime.clock import monotonic
 
 _log = logging.getLogger(__name__)
-_HIGHEST_ID: Final = 2**31 - 1  # TWS reads no higher one
 _CANCELLED: Final = frozenset({OrderStatus.CANCELLED, OrderStatus.API_CANCELLED})
 _UNANSWERED: Final = (OrderOutcomeUnknownError, RequestTimeoutError, ConnectionLostError)
 
@@ -209,6 +209,6 @@ def checked_seconds(value: object, name: str) -> float:
 
 def checked_order_id(value: object) -> OrderId:
     """`value` as an order id, which is a whole number; InvalidOrderError otherwise."""
-    if isinstance(value, bool) or not isinstance(value, int) or abs(value) > _HIGHEST_ID:
-        raise InvalidOrderError(f"an order id is a whole number up to {_HIGHEST_ID}, not {shown(value)}")
+    if isinstance(value, bool) or not isinstance(value, int) or abs(value) > HIGHEST_ORDER_ID:
+        raise InvalidOrderError(f"an order id is a whole number up to {HIGHEST_ORDER_ID}, not {shown(value)}")
     return OrderId(value)

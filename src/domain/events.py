@@ -1,11 +1,16 @@
 """What a broker tells its listeners, in the order in which it happened. Frozen; times in epoch nanoseconds, UTC."""
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from src.domain.account import Position
 from src.domain.facts import fact
 from src.domain.market import Bar, Mode, Quote
 from src.domain.orders import AccountId, CommissionReport, Fill, OrderId, Trade
+
+#: What marks a line of the log (`extra`) whose words are an event as well: a screen that shows both shows it once.
+TOLD: Final = {"is_told": True}
+#: How `ConnectionChanged.reason` begins after a sleep of the computer.
+STOOD_STILL: Final = "this computer stood still"
 
 
 @fact

@@ -15,6 +15,8 @@ from src.domain.market import Contract
 
 OrderId = NewType("OrderId", int)
 AccountId = NewType("AccountId", str)
+#: TWS reads and names no higher one.
+HIGHEST_ORDER_ID: Final = 2**31 - 1
 
 #: Prices have at most six decimals: real prints lie between ticks, but never finer (decision D1).
 PRICE_DECIMALS: Final = 6

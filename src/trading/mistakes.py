@@ -7,8 +7,8 @@ from typing import Final
 
 from src.brokers.command_line import in_one_line
 from src.domain.errors import InvalidOrderError
+from src.domain.events import TOLD
 from src.domain.orders import Order
-from src.trading.observer import TOLD
 from src.trading.strategy import Strategy
 
 #: Whatever a strategy raises; Ctrl-C is the person's.

@@ -16,8 +16,6 @@ from src.domain.orders import Order, Trade
 from src.trading.portfolio import Portfolio
 
 _log: Final = logging.getLogger(__name__)
-#: What marks a line of the log (`extra`) that observers hear of by themselves: a screen shows it once.
-TOLD: Final = {"is_told": True}
 #: Answers after which an order may be at the venue: it counts as working until events tell, and nothing is sent again.
 UNKNOWN: Final = (OrderOutcomeUnknownError, RequestTimeoutError, ConnectionLostError)
 

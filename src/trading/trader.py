@@ -24,6 +24,7 @@ from src.domain.errors import (
     OrderRejectedError,
 )
 from src.domain.events import (
+    TOLD,
     BarClosed,
     CommissionCharged,
     ConnectionChanged,
@@ -41,7 +42,7 @@ from src.trading.closes import ClosingTime
 from src.trading.equity import Equity
 from src.trading.history import bars_before, never_decided
 from src.trading.mistakes import MISTAKES, Explanations, Repeated, checked_orders, trace_outside
-from src.trading.observer import TOLD, UNKNOWN, Observer, Observers
+from src.trading.observer import UNKNOWN, Observer, Observers
 from src.trading.plan import SessionPlan
 from src.trading.portfolio import Portfolio
 from src.trading.rehearsal import Rehearsal
@@ -317,7 +318,8 @@ class Trader:
 
     def _connection_changed(self, event: ConnectionChanged) -> None:
         self._lost = None if event.connected else event.reason or "the venue has said no more"
-        _log.warning("the connection is %s", "back" if self._lost is None else f"lost: {self._lost}", extra=TOLD)
+        if event.connected:  # that it is lost is said by who notices, once
+            _log.warning("the connection is back", extra=TOLD)
 
     def _filled(self, fill: Fill) -> None:
         ours = self.portfolio.own_part(fill, self.prefix)

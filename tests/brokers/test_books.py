@@ -75,6 +75,23 @@ def test_a_fill_after_a_cancel_is_booked_and_said_aloud(books: Books, caplog: py
     assert "was CANCELLED, and 10 NVDA have filled" in record.getMessage()
 
 
+@pytest.mark.parametrize(
+    ("revision", "shares", "says"),
+    [
+        (1, 4, "filled while this session did not watch: BUY 4 NVDA at 100, order s-1"),
+        (2, 6, "corrected by the venue to BUY 6 NVDA at 100, order s-1"),
+        (2, 0, "annulled by the venue (a bust): execution 0001.0001.01.02 of NVDA, order s-1"),
+    ],
+)
+def test_what_was_missed_is_called_what_it_is(
+    books: Books, caplog: pytest.LogCaptureFixture, revision: int, shares: int, says: str
+) -> None:
+    if revision > 1:
+        books.book(execution(shares=10))
+    books.catch_up([Fill(execution(revision=revision, shares=shares))], announce=True)
+    assert [record.getMessage() for record in caplog.records] == [says]
+
+
 def test_executions_of_others_move_the_position_and_no_intent(books: Books) -> None:
     books.book(execution(2, ref="", shares=3))
     books.book(execution(3, ref="theirs", shares=2))

@@ -55,7 +55,7 @@ def test_without_tws_the_simulator_stands_in_with_one_warning(
     assert (first.host, first.port, first.outcome) == (*quiet_address, Outcome.NOT_LISTENING)
     [record] = [each for each in caplog.records if each.levelno >= logging.WARNING]
     host, port = quiet_address
-    for part in (f"{host}:{port}", "invented", opening.broker.account_id, "python test_ibkr_connection.py"):
+    for part in (f"{host}:{port}", "invented", opening.broker.account_id, "python -m src doctor"):
         assert part in record.getMessage()
     assert opening.broker.account_id.startswith("SIM")
     opening.broker.disconnect()

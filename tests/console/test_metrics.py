@@ -205,7 +205,7 @@ def test_messages_and_reconnections_count_by_code_and_reason() -> None:
             server.session.heard(event)
         counters = server.session.counters
         assert (counters.api_errors["1100"], counters.api_errors["other"]) == (1, 1)
-        assert counters.reconnects == {"link": 1, "socket": 0}
+        assert counters.reconnects == {"link": 1, "socket": 0, "sleep": 0}
 
 
 def test_shares_that_the_broker_does_not_know_of_are_a_mismatch(market: Market) -> None:

@@ -58,6 +58,15 @@ def test_the_figures_as_json_and_csv_are_those_of_the_summary(run: Run, tmp_path
     assert (report["mode"], report["notes"]["strategy"], report["days"]) == ("simulated", "sma", 5)
 
 
+def test_a_folder_that_is_named_and_not_there_is_an_error_and_is_not_made(run: Run, tmp_path: Path) -> None:
+    assert run(*SESSION, cwd=ROOT).returncode == 0
+    missing = tmp_path / "missing"
+    done = run("-m", "src", "report", "--out", str(missing / "a.html"), cwd=ROOT)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "a.html cannot be written: No such file or directory" in done.stderr
+    assert not missing.exists()
+
+
 def test_without_a_session_or_with_a_wrong_one_it_says_what_to_do(run: Run) -> None:
     """One line, exit 2."""
     done = run("-m", "src", "report", cwd=ROOT)

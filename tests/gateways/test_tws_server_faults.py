@@ -438,6 +438,16 @@ async def test_the_log_tells_requests_orders_executions_and_faults(tmp_path: Pat
     assert [line["on"] for line in lines if line["kind"] == "fault"] == ["execDetails"]
 
 
+async def test_the_log_keeps_a_field_of_any_length_short(tmp_path: Path) -> None:
+    log = tmp_path / "truth.jsonl"
+    with Stage(options=GatewayOptions(port=0, latency=0, log=log)) as stage:
+        client = await Frames.started(stage)
+        await after(stage, client, PlaceOrder(1, NVDA, order(order_ref="x" * 50_000)))
+    lines = log.read_text().splitlines()
+    assert any(json.loads(line).get("order_ref") == f"{'x' * 200}... (50000 characters)" for line in lines)
+    assert max(map(len, lines)) < 1000
+
+
 async def test_without_a_scenario_nothing_is_in_the_way(stage: Stage) -> None:
     assert stage.gateway.call(lambda server: server.on_send) is None
     assert await placed(stage, "# nothing") == FILLED

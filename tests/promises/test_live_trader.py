@@ -2,6 +2,7 @@
 
 import json
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -207,6 +208,15 @@ def test_a_bad_price_file_is_named_with_its_line(run: Run, tmp_path: Path) -> No
     assert done.returncode == 2
     line = one_line(done)
     assert "MSFT.csv, line 2, column close: expected a number, found 'one'" in line
+
+
+def test_a_wrong_strategy_is_found_before_anything_is_taken(run: Run) -> None:
+    """No port, no folder, no search for TWS: nothing to give back."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        done = run(TRADER, "--strategy", "smma", "--backend", "simulated", METRICS_PORT=str(taken.getsockname()[1]))
+    assert done.returncode == 2
+    assert done.stderr.startswith("no strategy is called 'smma'")
+    assert len(done.stderr.splitlines()) == 1
 
 
 def test_a_strategy_that_raises_ends_with_one_and_a_summary(run: Run, tmp_path: Path) -> None:

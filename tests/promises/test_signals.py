@@ -146,6 +146,8 @@ def test_a_second_signal_ends_it_at_once_and_the_journal_is_whole(gateway: Paper
 LOADING = {
     "a session": (["live_trader.py", "--replay", "data/sample"], "src.console.session_options"),
     "the gateway": (["-m", "src", "serve-tws", "--port", "0"], "src.gateways.tws_codec.frames"),
+    "the demo": (["simple_ibkr_paper_trading.py", "--backend", "simulated"], "src.brokers.answers"),
+    "the connection check": (["test_ibkr_connection.py"], "src.brokers.answers"),
     "the doctor": (["-m", "src", "doctor"], "src.brokers.doctor.report"),
 }
 

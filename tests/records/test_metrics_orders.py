@@ -157,3 +157,4 @@ def test_what_was_lost_is_told_by_its_words() -> None:
     """TWS's own link has a code; the socket has not."""
     assert reconnect_reason("1100 Connectivity between IB and TWS has been lost") == "link"
     assert reconnect_reason("TWS has closed the connection") == "socket"
+    assert reconnect_reason("this computer stood still for 7200 s") == "sleep"

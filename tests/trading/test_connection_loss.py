@@ -52,12 +52,17 @@ class Shaky:
         return self._inner.place_order(order)
 
 
-def test_a_connection_that_comes_back_takes_nothing_from_the_session(market: Market) -> None:
-    """Every bar is seen, and the session ends well."""
+def test_a_connection_that_comes_back_takes_nothing_from_the_session(
+    market: Market, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Every bar is seen, and the session ends well. That it was lost is the broker's to say, who has noticed."""
     strategy = Scripted(nothing)
     trader = Trader(Shaky(market(MSFT=[10, 11, 12, 13]), {1: False, 2: True}), strategy, plan("MSFT"))
     assert trader.run().bars == len(strategy.seen) == 4
     assert trader.failure is None
+    assert [each.getMessage() for each in caplog.records if "connection" in each.getMessage()] == [
+        "the connection is back"
+    ]
 
 
 def test_a_session_that_ends_without_its_connection_has_failed(market: Market) -> None:

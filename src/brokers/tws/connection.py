@@ -23,7 +23,7 @@ from src.domain.errors import (
     LiveTradingRefusedError,
 )
 from src.domain.market import Mode
-from src.domain.orders import AccountId
+from src.domain.orders import HIGHEST_ORDER_ID, AccountId
 from src.runtime.clock import monotonic
 from src.settings import Settings
 
@@ -82,6 +82,15 @@ class Connection:
                     code=code,
                 )
             )
+
+    def refuse_id(self, order_id: int) -> str:
+        """TWS names an order id that no order can bear; returns the sentence."""
+        why = (
+            f"TWS says that the next order id is {order_id}, and it takes none above {HIGHEST_ORDER_ID}: in TWS, "
+            "File > Global Configuration > API > Settings, press `Reset API order ID sequence`"
+        )
+        self._fail(ConnectionFailedError("start", why))
+        return why
 
     def packet(self) -> None:
         """TWS says something: it has shaken hands."""

@@ -120,6 +120,9 @@ class Hearing:
         elif request < 0:
             session.heard_of_all(code, text)
 
+    def on_impossible_id(self, order_id: int) -> None:  # noqa: D102
+        self._session.break_off(self.connection.refuse_id(order_id), for_good=True)
+
     def on_packet(self) -> None:  # noqa: D102
         self._session.last_message = monotonic()
         self.connection.packet()

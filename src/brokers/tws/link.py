@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Final
 
 from src.domain.codes import Meaning, RequestKind, is_information, meaning
-from src.domain.events import Event, Notice
+from src.domain.events import TOLD, Event, Notice
 from src.runtime.clock import monotonic
 
 _log: Final = logging.getLogger(__name__)
@@ -39,7 +39,7 @@ class Link:
         if what is Meaning.INFO and is_information(code):
             _log.debug("TWS: %s %s", code, text)
         elif not self._is_repeated(code, text):
-            _log.warning("TWS: %s %s", code, text)
+            _log.warning("TWS: %s %s", code, text, extra=TOLD)
             self._events.append(Notice(self._now(), code, text))
         return what
 

@@ -14,7 +14,7 @@ from src.brokers.tws.accounts import source_of
 from src.brokers.tws.convert import market_price, market_size
 from src.domain.codes import Meaning, RequestKind, meaning
 from src.domain.errors import ConnectionLostError, NoMarketDataError
-from src.domain.events import Event, Notice, QuoteChanged
+from src.domain.events import TOLD, Event, Notice, QuoteChanged
 from src.domain.market import Contract, Mode, Quote
 
 _log: Final = logging.getLogger(__name__)
@@ -200,7 +200,7 @@ class MarketData:
         if contract.con_id not in self._told:
             self._told.add(contract.con_id)
             said = f"{contract.symbol}: {text}; its prices are asked for again every {self._pause:g} s"
-            _log.warning("TWS: %s %s", code, said)
+            _log.warning("TWS: %s %s", code, said, extra=TOLD)
             self._events.append(Notice(self._now(), code, said))
 
     def _touch(self, subscription: _Subscription) -> None:

@@ -186,7 +186,7 @@ class OrderBook:
         report = self._charges.get(execution.exec_id)
         fill = Fill(self._named(execution, record), report)
         self._new_fills[stem] = fill
-        if live and known is None:
+        if live and known is None and execution.shares:  # what was annulled before it was heard of fills nothing
             self.events.append(Filled(fill))
         if record is not None:
             self._settle(record, quiet=not live)
@@ -305,7 +305,10 @@ class OrderBook:
             record.value -= before.shares * before.price
             charged = self._charges.get(before.exec_id)
             record.commission -= charged.commission if charged else _ZERO
-        text = f"execution corrected: {before.shares} at {before.price} is now {now.shares} at {now.price}"
+        was = f"{before.side} {before.shares} {before.contract.symbol} at {before.price}"
+        text = f"execution corrected: {was} is now {now.shares} at {now.price}"
+        if not now.shares:
+            text = f"execution annulled by the venue (a bust): {was} does not count any more"
         _log.warning("%s", text)
         self.events.append(Notice(self._now(), 0, text, self.account, now.order_id))
 

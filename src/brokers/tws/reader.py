@@ -14,7 +14,7 @@ from src.brokers.tws import convert
 from src.brokers.tws.inbox import Inbox
 from src.domain.errors import InvalidOrderError
 from src.domain.market import Contract
-from src.domain.orders import AccountId, OrderId, OrderStatus
+from src.domain.orders import HIGHEST_ORDER_ID, AccountId, OrderId, OrderStatus
 
 _log: Final = logging.getLogger(__name__)
 
@@ -153,6 +153,9 @@ def reader(base: Any, inbox: Inbox) -> Any:
             super().currentTime(time)
 
         def nextValidId(self, reqId: int) -> None:
+            if not 0 <= reqId <= HIGHEST_ORDER_ID:
+                inbox.on_impossible_id(reqId)
+                return
             super().nextValidId(reqId)
             self.ib.client.updateReqId(int(reqId))
 

@@ -37,7 +37,7 @@ from src.domain.errors import (
     NotSupportedError,
     OrderRefusedError,
 )
-from src.domain.events import ConnectionChanged, Event, Notice
+from src.domain.events import STOOD_STILL, TOLD, ConnectionChanged, Event, Notice
 from src.domain.market import BarSize, Contract, Mode, Quote
 from src.domain.orders import AccountId
 from src.runtime.bridge import EventStream
@@ -385,7 +385,8 @@ class Session:
     def has_slept(self, seconds: float) -> None:  # noqa: D102
         if not self.is_synchronised:
             return
-        why = f"this computer stood still for {seconds:.0f} s"
+        why = f"{STOOD_STILL} for {seconds:.0f} s"
+        _log.warning("the connection to TWS is in doubt: %s", why, extra=TOLD)
         self.looking.doubt()
         self.is_synchronised = False
         self.quotes.stale()
@@ -422,7 +423,7 @@ class Session:
         self.is_up = self.is_synchronised = False
         self._wire = self.connection = None
         self._forget_connection()
-        _log.warning("the connection to TWS is lost: %s", why)
+        _log.warning("the connection to TWS is lost: %s", why, extra=TOLD)
         self.events.append(ConnectionChanged(self.mode, connected=False, reason=why))
         self.finish()
         self._keeper.lost(why, for_good=for_good)

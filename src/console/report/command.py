@@ -36,7 +36,7 @@ def main(arguments: Sequence[str], prog: str) -> int:
         sys.stdout.write(text)
         return 0
     path = options.out or _default_path(state_dir, report)
-    _write(path, text)
+    _write(path, text, make_folder=options.out is None)
     sys.stdout.write(f"Report: {path}\n")
     return 0
 
@@ -45,7 +45,7 @@ def write_report(state_dir: Path, session: str) -> Path:
     """Write a session's report into the state folder; return where. ConfigurationError and JournalError."""
     report = report_of(state_dir, session)
     path = _default_path(state_dir, report)
-    _write(path, as_html(report))
+    _write(path, as_html(report), make_folder=True)
     return path
 
 
@@ -53,10 +53,11 @@ def _default_path(state_dir: Path, report: SessionReport) -> Path:
     return state_dir / _FOLDER / f"{report.session.facts.session}.html"
 
 
-def _write(path: Path, text: str) -> None:
-    """For its owner's eyes alone."""
+def _write(path: Path, text: str, *, make_folder: bool) -> None:
+    """For its owner's eyes alone. A folder that a person has named is not made: it may be a slip."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if make_folder:
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
             file.write(text)
     except OSError as error:

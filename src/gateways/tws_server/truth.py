@@ -21,6 +21,9 @@ from src.runtime.clock import to_datetime, wall_clock
 
 #: Requests and faults that are remembered; the file has them all.
 _KEPT: Final = 100_000
+#: Characters of one field that the file gets, and the integers that it gets no more of than their length.
+_LONGEST: Final = 200
+_HUGE: Final = 10**30
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +150,7 @@ class TruthLog:
 
     def _write(self, time: int, kind: str, **about: Any) -> None:
         if self._file is not None:
-            known = {name: value for name, value in about.items() if value not in (None, "")}
+            known = {name: _short(value) for name, value in about.items() if value not in (None, "")}
             line = {"time": to_datetime(time).isoformat(), "kind": kind, **known}
             self._file.write(json.dumps(line) + "\n")
             self._file.flush()
@@ -165,6 +168,15 @@ class TruthLog:
             tuple(self._faults),
             positions,
         )
+
+
+def _short(value: object) -> object:
+    """A field as a line of the log has it: what a client has sent may be of any length."""
+    if isinstance(value, str) and len(value) > _LONGEST:
+        return f"{value[:_LONGEST]}... ({len(value)} characters)"
+    if isinstance(value, int) and abs(value) >= _HUGE:
+        return f"an integer of {value.bit_length()} bits"
+    return value
 
 
 def _true(placed: Placed, executions: tuple[Execution, ...]) -> TrueOrder:

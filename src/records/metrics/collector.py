@@ -105,7 +105,7 @@ def _connection(families: Families, sources: Sources, reading: Reading) -> None:
     )
     families.counters(
         "reconnects_total",
-        "Connections that came back, by what was lost: the socket to TWS, or TWS's link to IB.",
+        "Connections that came back, by what was lost: the socket to TWS, TWS's link to IB, a sleep of this computer.",
         ("reason",),
         {(reason,): count for reason, count in counters.reconnects.items()},
     )

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from typing import Final
 
+from src.domain.events import STOOD_STILL
 from src.domain.orders import Action, OrderStatus, OrderType
 from src.domain.rejections import RejectClass
 
@@ -38,10 +39,11 @@ RISK_RULES: Final = (
 )
 #: What TWS is asked for, and waited for.
 REQUESTS: Final = ("order", "contract", "quote", "bars", "account", "pnl", "subscribe", "synchronise")
-#: Why a connection was lost and came back: IB's servers behind TWS, or the socket to TWS itself.
+#: Why a connection was lost and came back: IB's servers behind TWS, the socket to TWS, or a sleep of this computer.
 LINK: Final = "link"
 SOCKET: Final = "socket"
-RECONNECT_REASONS: Final = (LINK, SOCKET)
+SLEEP: Final = "sleep"
+RECONNECT_REASONS: Final = (LINK, SOCKET, SLEEP)
 
 
 def symbols_of(symbols: Iterable[str]) -> tuple[str, ...]:
@@ -50,5 +52,7 @@ def symbols_of(symbols: Iterable[str]) -> tuple[str, ...]:
 
 
 def reconnect_reason(text: str) -> str:
-    """Which link was lost, by the words of the loss: those of IB's servers begin with TWS's code."""
+    """What was lost, by the words of the loss: those of IB's servers begin with TWS's code."""
+    if text.startswith(STOOD_STILL):
+        return SLEEP
     return LINK if text.partition(" ")[0].isdecimal() else SOCKET

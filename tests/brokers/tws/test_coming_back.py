@@ -11,7 +11,7 @@ import pytest
 
 from src.brokers.tws.broker import TwsBroker
 from src.brokers.tws.timing import Timing
-from src.domain.errors import NotConnectedError, OrderRefusedError
+from src.domain.errors import ConnectionFailedError, NotConnectedError, OrderRefusedError
 from src.domain.events import ConnectionChanged, Filled, Notice
 from src.domain.market import Contract
 from src.domain.orders import Action, Order, OrderType
@@ -19,6 +19,7 @@ from src.gateways.tws_codec import (
     CancelOrder,
     CurrentTime,
     ExecutionDataEnd,
+    NextValidId,
     PlaceOrder,
     ReqAccountUpdates,
     ReqCurrentTime,
@@ -27,6 +28,7 @@ from src.gateways.tws_codec import (
     ReqMktData,
     StartApi,
 )
+from src.records.metrics.labels import reconnect_reason
 from src.runtime.clock import NS, wall_clock
 from tests.brokers.tws.scripted import PATIENCE, Client, ScriptedTws, accept, hurry, wait_until
 
@@ -327,3 +329,35 @@ def test_too_many_messages_are_followed_by_a_pause(tws: ScriptedTws, broker: Tws
     since = monotonic()
     broker.place_order(LIMIT)
     assert monotonic() - since > 0.5
+
+
+@pytest.mark.parametrize("order_id", [2**31, 2**40, -1])
+def test_an_order_id_that_no_order_can_bear_is_refused_by_name(tws: ScriptedTws, order_id: int) -> None:
+    tws.next_id = order_id
+    broker = tws.broker(connect_timeout=5.0)
+    with pytest.raises(
+        ConnectionFailedError, match=f"the next order id is {order_id}, .* `Reset API order ID"
+    ) as caught:
+        broker.connect()
+    assert caught.value.phase == "start"
+    assert not broker.is_connected
+
+
+def test_an_impossible_order_id_later_ends_the_connection(tws: ScriptedTws, broker: TwsBroker) -> None:
+    """No order leaves under an id that means another one to TWS."""
+    tws.say(lambda client: client.send(NextValidId(2**31)))
+    wait_until(lambda: not broker.is_connected)
+    assert f"the next order id is {2**31}" in (broker.health().error or "")
+
+
+def test_a_sleep_of_the_computer_is_said_once(
+    tws: ScriptedTws, broker: TwsBroker, caplog: pytest.LogCaptureFixture
+) -> None:
+    stream = broker.events()
+    broker.tws(lambda _: broker._session.has_slept(7200.0))
+    wait_until(lambda: broker.is_connected)
+    told = [event for event in stream.arrived() if isinstance(event, ConnectionChanged)]
+    assert [event.connected for event in told] == [False, True]
+    assert reconnect_reason(told[0].reason) == "sleep"
+    [record] = [each for each in caplog.records if "stood still for 7200 s" in each.getMessage()]
+    assert record.is_told  # type: ignore[attr-defined]  # the screen has it as an event
