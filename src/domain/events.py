@@ -60,6 +60,16 @@ class BarClosed(NamedTuple):
 
 
 @fact
+class BarsMissed:
+    """All bars that ended at one instant while the connection was away: told after it, in order, once.
+
+    What they would have led to then is past: nobody should act on them as on a bar that has just closed.
+    """
+
+    bars: tuple[Bar, ...]
+
+
+@fact
 class ConnectionChanged:
     """The connection came, went or is in doubt."""
 
@@ -80,5 +90,13 @@ class Notice:
 
 
 Event = (
-    OrderChanged | Filled | CommissionCharged | PositionChanged | QuoteChanged | BarClosed | ConnectionChanged | Notice
+    OrderChanged
+    | Filled
+    | CommissionCharged
+    | PositionChanged
+    | QuoteChanged
+    | BarClosed
+    | BarsMissed
+    | ConnectionChanged
+    | Notice
 )

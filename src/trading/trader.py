@@ -26,6 +26,7 @@ from src.domain.errors import (
 from src.domain.events import (
     TOLD,
     BarClosed,
+    BarsMissed,
     CommissionCharged,
     ConnectionChanged,
     Event,
@@ -37,7 +38,7 @@ from src.domain.events import (
 from src.domain.market import Bar, Contract
 from src.domain.orders import AccountId, Action, Fill, Order, OrderId, OrderStatus, Trade
 from src.runtime.bridge import EventStream
-from src.runtime.clock import NS, monotonic, to_datetime
+from src.runtime.clock import NS, iso, monotonic, to_datetime
 from src.trading.closes import ClosingTime
 from src.trading.equity import Equity
 from src.trading.history import bars_before, never_decided
@@ -99,6 +100,7 @@ class Trader:
             CommissionCharged: self._charged,
             Notice: self._noted,
             ConnectionChanged: self._connection_changed,
+            BarsMissed: lambda event: self._catch_up(event.bars),
         }
 
     def stop(self) -> None:
@@ -185,6 +187,24 @@ class Trader:
                 tuple(self._strategy.on_bar(bar, self.portfolio) or ())
         except MISTAKES as error:
             self._fail("the strategy failed on its history and is halted: %s", error, trace_outside(error, __file__))
+
+    def _catch_up(self, bars: Sequence[Bar]) -> None:
+        """Show the strategy what ended while the connection was away; what it would have ordered then is not sent."""
+        if bars[0].end <= self._seen_until:
+            return
+        if not self._equity.idle:
+            self._equity.mark(bars)
+        for bar in bars:
+            try:
+                wanted = tuple(self._strategy.on_bar(bar, self.portfolio) or ())
+            except MISTAKES as error:
+                self._fail("the strategy failed and is halted: %s", error, trace_outside(error, __file__))
+                return
+            if wanted:
+                _log.warning("not sent: the strategy wanted it at a bar of %s that it has missed", iso(bar.end))
+        self._bars += len(bars)
+        if self._observers:
+            self._observers.bars(bars, self._equity.value)
 
     def _trade(self, stream: EventStream) -> None:
         """Read events until something ends the session. Per bar this makes nothing and logs nothing."""

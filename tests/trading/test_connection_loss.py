@@ -8,8 +8,8 @@ import pytest
 
 from src.brokers.simulated import SimulatedBroker
 from src.domain.errors import ConnectionLostError, NotConnectedError, OrderOutcomeUnknownError
-from src.domain.events import ConnectionChanged, Event
-from src.domain.market import Bar, Mode
+from src.domain.events import BarsMissed, ConnectionChanged, Event
+from src.domain.market import Bar, Contract, Mode
 from src.domain.orders import Order, OrderId, Trade
 from src.runtime.bridge import EventStream
 from src.trading.portfolio import Portfolio
@@ -22,8 +22,14 @@ Market = Callable[..., SimulatedBroker]
 class Shaky:
     """A broker whose connection changes as a test says: before the bar of this number, there or not."""
 
-    def __init__(self, inner: SimulatedBroker, changes: dict[int, bool], error: Exception | None = None) -> None:
-        self._inner, self._changes, self._error = inner, changes, error
+    def __init__(
+        self,
+        inner: SimulatedBroker,
+        changes: dict[int, bool],
+        error: Exception | None = None,
+        missed: Bar | None = None,
+    ) -> None:
+        self._inner, self._changes, self._error, self._missed = inner, changes, error, missed
         self._count, self.placed = 0, list[Order]()
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401  # all else is the broker's own
@@ -38,6 +44,9 @@ class Shaky:
             if self._count in self._changes:
                 connected = self._changes.pop(self._count)
                 return ConnectionChanged(Mode.PAPER, connected, "" if connected else "reset by peer")
+            if not self._changes and self._missed is not None:
+                missed, self._missed = self._missed, None
+                return BarsMissed((missed,))
             self._count += 1
             return following(timeout)
 
@@ -63,6 +72,22 @@ def test_a_connection_that_comes_back_takes_nothing_from_the_session(
     assert [each.getMessage() for each in caplog.records if "connection" in each.getMessage()] == [
         "the connection is back"
     ]
+
+
+def test_bars_that_were_missed_are_seen_and_nothing_is_sent_for_them(
+    market: Market, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The market has gone on since: an order of then is not an order of now."""
+    inner = market(MSFT=[10, 11, 12, 13])
+    contract = inner.qualify(Contract("MSFT"))
+    missed = Bar(contract, 0, 2**62, 10.0, 10.0, 10.0, 10.0, 1.0)
+    strategy = Scripted(lambda bar, _: [buy(bar)] if bar.end == missed.end else [])
+    broker = Shaky(inner, {1: False, 2: True}, missed=missed)
+    trader = Trader(broker, strategy, plan("MSFT"))
+    assert trader.run().bars == 5
+    assert missed in strategy.seen
+    assert broker.placed == []
+    assert "not sent: the strategy wanted it at a bar of" in caplog.text
 
 
 def test_a_session_that_ends_without_its_connection_has_failed(market: Market) -> None:

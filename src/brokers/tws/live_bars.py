@@ -2,18 +2,22 @@
 
 All contracts' bars that end at one instant are told together, once every contract has come that far, or has been
 silent for a while. A listener's first bar has begun before it listened: history has it whole, or it is left out.
+
+Bars that ended while the connection was away are asked for by history as soon as it is back, and told before any other,
+as what they are: missed. What history does not have is left out, with a word in the log.
 """
 
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final
 
 from src.domain.aggregation import BarAggregator
 from src.domain.codes import Meaning, RequestKind, meaning
 from src.domain.errors import BrokerError
-from src.domain.events import BarClosed
+from src.domain.events import BarClosed, BarsMissed
 from src.domain.market import Bar, BarSize, Contract
 from src.runtime.clock import NS, monotonic
 
@@ -22,6 +26,8 @@ _STEP: Final = 5 * NS
 #: Real seconds after which a bar that should have ended is told without the contracts that are silent.
 _PATIENCE: Final = 8.0
 _CHECK_SECONDS: Final = 1.0
+#: Missed bars of one contract that are asked for: five sessions of minutes, or a little less.
+_MOST_MISSED: Final = 1_800
 
 #: The closed bars of a contract and size: contract, size, count, end.
 Past = Callable[[Contract, BarSize, int, int], Awaitable[tuple[Bar, ...]]]
@@ -42,15 +48,30 @@ class _Feed:
 class BarListener:
     """One reader's bars of a size."""
 
-    tell: Callable[[BarClosed], None]
+    tell: Callable[[BarClosed | BarsMissed], None]
     contracts: tuple[Contract, ...]
     size: BarSize
     aggregators: dict[int, BarAggregator] = field(default_factory=dict)
     reached: dict[int, int] = field(default_factory=dict)  # by con_id: the end of the last five seconds seen
     heard: dict[int, float] = field(default_factory=dict)  # by con_id: when
-    ended: dict[int, list[Bar]] = field(default_factory=dict)  # by end
-    first: dict[int, int] = field(default_factory=dict)  # by con_id: the end of the bar that had begun before
+    ended: dict[int, dict[int, Bar]] = field(default_factory=dict)  # by end, then by con_id
+    #: By con_id: how many bars history is asked for once the first one has closed, and whether that one is whole.
+    first: dict[int, tuple[int, bool]] = field(default_factory=dict)
     asking: int = 0
+    began: int = 0  # when it began to listen
+    told: int = 0  # the end of the last bars that it was told
+    away: bool = False  # since then bars may have been missed
+    asked: int = 0  # up to when the missed ones were asked for
+
+    def ends(self, moment: int) -> int:
+        """When the last bar had ended by then."""
+        length = self.size.seconds * NS
+        return moment // length * length
+
+    def put(self, bar: Bar) -> None:
+        """Keep a bar until it is told: once, and never after a later one."""
+        if bar.end > self.told:
+            self.ended.setdefault(bar.end, {}).setdefault(bar.contract.con_id, bar)
 
 
 class LiveBars:
@@ -77,6 +98,7 @@ class LiveBars:
 
     def listen(self, listener: BarListener) -> None:
         """Tell a reader the bars that close from now on."""
+        listener.began = listener.ends(self._now())
         for contract in listener.contracts:
             listener.aggregators[contract.con_id] = BarAggregator(listener.size.seconds)
             listener.heard[contract.con_id] = monotonic()
@@ -107,14 +129,59 @@ class LiveBars:
         feeds, self._feeds = self._feeds, {}
         for feed in feeds.values():
             self._subscribe(feed.contract)
+        self.catch_up()
+
+    def catch_up(self) -> None:
+        """The connection is back: ask for what was missed, and tell nothing else before."""
+        for listener in self._listeners:
+            if listener.away:
+                listener.away = False
+                since, until = listener.told or listener.began, listener.ends(self._now())
+                if since < until:
+                    listener.asked = until
+                    self._ask(listener, partial(self._missed, listener, since, until))
+
+    async def _missed(self, listener: BarListener, since: int, until: int) -> None:
+        count = (until - since) // (listener.size.seconds * NS)
+        if count > _MOST_MISSED:
+            _log.warning("%d bars were missed, of which the last %d are asked for", count, _MOST_MISSED)
+        await asyncio.gather(
+            *(self._fetch(listener, each, since, until, min(count, _MOST_MISSED)) for each in listener.contracts)
+        )
+
+    async def _fetch(self, listener: BarListener, contract: Contract, since: int, until: int, count: int) -> None:
+        """Put in place what history has of a time."""
+        try:
+            for bar in await self._past(contract, listener.size, count, until):
+                if since < bar.end <= until:
+                    listener.put(bar)
+        except (BrokerError, ConnectionError) as error:
+            _log.warning("bars of %s that were not seen are left out (%d): %s", contract.symbol, count, error)
+
+    def _ask(self, listener: BarListener, work: Callable[[], Awaitable[None]]) -> None:
+        """Ask history for a listener, who is told nothing meanwhile."""
+        listener.asking += 1
+
+        async def ask() -> None:
+            try:
+                await work()
+            finally:
+                listener.asking -= 1
+                self._release(listener)
+
+        task = asyncio.ensure_future(ask())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     def lost(self) -> None:
-        """The connection is gone: a bar that had begun is not told as if it were whole."""
+        """The connection is gone, or in doubt: a bar that had begun is not told as if it were whole."""
         for feed in self._feeds.values():
             feed.building = None
         for listener in self._listeners:
+            listener.away = True
             listener.reached.clear()
             listener.ended.clear()
+            listener.first.clear()
             for con_id in listener.aggregators:
                 listener.aggregators[con_id] = BarAggregator(listener.size.seconds)
 
@@ -184,35 +251,37 @@ class LiveBars:
             aggregator = listener.aggregators.get(con_id)
             if aggregator is None or bar.end <= listener.reached.get(con_id, 0):
                 continue
-            length = listener.size.seconds * NS
-            if con_id not in listener.reached and bar.start % length:
-                listener.first[con_id] = bar.start // length * length + length
+            if con_id not in listener.reached:
+                self._begin(listener, bar)
             listener.reached[con_id], listener.heard[con_id] = bar.end, monotonic()
             for closed in aggregator.add(bar):
                 self._closed(listener, closed)
             self._release(listener)
 
-    def _closed(self, listener: BarListener, bar: Bar) -> None:
-        con_id = bar.contract.con_id
-        if listener.first.pop(con_id, None) is None:
-            listener.ended.setdefault(bar.end, []).append(bar)
-            return
-        listener.asking += 1
-        task = asyncio.ensure_future(self._whole(listener, bar))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+    @staticmethod
+    def _begin(listener: BarListener, bar: Bar) -> None:
+        """A contract's first five seconds: what of its bar, and of those before it, history will be asked for."""
+        length, start = listener.size.seconds * NS, listener.ends(bar.start)
+        missed = max(start - listener.asked, 0) // length if listener.asked else 0
+        if missed or bar.start != start:
+            listener.first[bar.contract.con_id] = missed + 1, bar.start == start
 
-    async def _whole(self, listener: BarListener, part: Bar) -> None:
-        """Put the bar that had begun before we listened in its place, whole, if history has it."""
-        try:
-            for bar in await self._past(part.contract, listener.size, 1, part.end):
-                if bar.end == part.end:
-                    listener.ended.setdefault(bar.end, []).append(bar)
-        except BrokerError as error:
-            _log.info("the first bar of %s was not seen whole and is left out: %s", part.contract.symbol, error)
-        finally:
-            listener.asking -= 1
-            self._release(listener)
+    def _closed(self, listener: BarListener, bar: Bar) -> None:
+        count, whole = listener.first.pop(bar.contract.con_id, (0, True))
+        if count:
+            self._ask(listener, partial(self._whole, listener, bar, count, whole=whole))
+        else:
+            listener.put(bar)
+
+    async def _whole(self, listener: BarListener, bar: Bar, count: int, *, whole: bool) -> None:
+        """Put a bar that had begun before we listened in its place, whole, if history has it, and those before it."""
+        length = listener.size.seconds * NS
+        since = bar.end - count * length
+        if listener.asked:  # what lies between the return and this bar was missed as well
+            listener.asked = max(listener.asked, bar.end - length)
+        await self._fetch(listener, bar.contract, since, bar.end, min(count, _MOST_MISSED))
+        if whole:
+            listener.put(bar)
 
     def _release(self, listener: BarListener) -> None:
         """Tell what has ended for every contract, oldest first."""
@@ -227,9 +296,10 @@ class LiveBars:
             ]
             if behind:
                 return
-            order = {contract.con_id: index for index, contract in enumerate(listener.contracts)}
-            bars = sorted(listener.ended.pop(end), key=lambda bar: order[bar.contract.con_id])
-            listener.tell(BarClosed(tuple(bars)))
+            found = listener.ended.pop(end)
+            bars = tuple(found[each.con_id] for each in listener.contracts if each.con_id in found)
+            listener.told = end
+            listener.tell(BarsMissed(bars) if end <= listener.asked else BarClosed(bars))
 
     def _check(self) -> None:
         """Every second: bars that nothing more will end."""

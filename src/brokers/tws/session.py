@@ -345,6 +345,7 @@ class Session:
         if what is Meaning.LINK_LOST and self.link.is_up:
             self.link.is_up = False
             self.quotes.stale()
+            self.live_bars.lost()
             self.events.append(ConnectionChanged(self.mode, connected=False, reason=f"{code} {text}"))
         elif what in (Meaning.LINK_BACK, Meaning.LINK_BACK_DATA_LOST) and not self.link.is_up:
             self.looking.recover(
@@ -390,6 +391,7 @@ class Session:
         self.looking.doubt()
         self.is_synchronised = False
         self.quotes.stale()
+        self.live_bars.lost()
         self.events.append(ConnectionChanged(self.mode, connected=False, reason=why))
         self.finish()
         self.looking.recover(why, data_lost=True)
