@@ -12,8 +12,8 @@ from src.domain.orders import OrderStatus
 from src.exchange.book import Book
 from tests.exchange.markets import MINUTE, NS, T0, Command, Recorded, play, recorded
 
-SESSIONS = range(120)
-FILLS = 5_000
+SESSIONS = range(60)
+FILLS = 2_500
 
 
 def sessions() -> Iterator[Recorded]:
@@ -103,7 +103,7 @@ def test_cutting_time_finer_changes_nothing() -> None:
         extra += len(commands) - len(session.commands)
         total += assert_equal(session, play(session.setup.exchange(), commands))
     assert total >= FILLS
-    assert extra >= 6_000
+    assert extra >= 3_000
 
 
 def test_time_alone_confirms_a_cancel_before_the_bar_is_known() -> None:

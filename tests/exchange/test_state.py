@@ -59,7 +59,7 @@ def told(events: tuple[Event, ...]) -> list[Event]:
 def test_any_session_goes_on_with_the_same_events(tmp_path: Path) -> None:
     """Half of it before, half of it after; money, orders, brackets, groups, margin and counters are all there."""
     fills = compared = 0
-    for seed in range(100):
+    for seed in range(60):
         session = recorded(seed)
         index = cut(session)
         if index is None or session.setup.quoted:
@@ -76,8 +76,8 @@ def test_any_session_goes_on_with_the_same_events(tmp_path: Path) -> None:
         assert len(events) == len(expected)
         assert second.account_summary(ACCOUNT, 0) == first.account_summary(ACCOUNT, 0)
         assert second.pnl(ACCOUNT) == first.pnl(ACCOUNT)
-    assert compared >= 15
-    assert fills >= 500
+    assert compared >= 10
+    assert fills >= 300
 
 
 def test_a_bracket_whose_parent_filled_yesterday_is_still_a_bracket(tmp_path: Path) -> None:
