@@ -5,7 +5,7 @@ from http.client import HTTPConnection
 from pathlib import Path
 
 from tests.conftest import ROOT, Run
-from tests.ops.conftest import Process, Start, start
+from tests.ops.conftest import Process, Start, start, until
 
 __all__ = ["start"]  # a fixture, here too
 TRADER = str(ROOT / "live_trader.py")
@@ -33,9 +33,7 @@ def test_a_session_that_was_scraped_stays_for_one_more_scrape(start: Start) -> N
     """Ctrl-C ends it in good order; it leaves when its end has been seen."""
     process = session(start)
     address = process.find(r"metrics at http://([\d.:]+)/metrics")
-    assert 'ibkr_session_state{mode="simulated",state="running"} 1.0' in scrape(address) or "starting" in scrape(
-        address
-    )
+    until(lambda: 'ibkr_session_state{mode="simulated",state="running"} 1.0' in scrape(address), "the session")
     process.find(r"(session \w+ begins)")
     process.interrupt()
     process.find(r"(the metrics stay until they have been scraped once more, 30 s at most)")

@@ -87,12 +87,13 @@ def test_a_session_fills_its_terminal_and_gives_it_back(terminal: Terminal, gate
         r"largest position \d+/1,000 day's loss \$\d+/\$[\d,]+ drawdown [\d.]+%/3%",
         shown,
     ), shown
-    gateway.play("- {at: 0, action: restart, seconds: 8}")
+    gateway.play("- {at: 0, action: restart, seconds: 3600}")
     until(seen(terminal, r"(?m)^NOT CONNECTED  no price yet"), "the lost connection")
     away = terminal.screen()
     assert re.search(r"(?m)^the connection to TWS is lost since", away)
     assert re.search(r"(?m)^working orders: not known now", away)
     assert "open orders -/10" in away
+    gateway.call(lambda server: server.restart(0))
     until(seen(terminal, r"(?m)^connected +simulated prices, \d+ s old"), "the connection's return")
     terminal.interrupt()
     until(seen(terminal, "it ended with 130"), "the end")

@@ -41,7 +41,7 @@ class Troubled:
 """
 REJECTED = '- {on: newOrder, code: 201, text: "Order rejected - reason:too late", count: 1}'
 LINK_LOST, LINK_BACK = "- {at: 0, code: 1100}", "- {at: 0, code: 1102}"
-AWAY = "- {at: 0, action: restart, seconds: 8}"
+AWAY = "- {at: 0, action: restart, seconds: 3600}"  # until the test has seen what there is to see
 
 
 @pytest.fixture
@@ -173,6 +173,7 @@ def test_a_session_in_trouble_tells_its_person_and_its_metrics(watched: Watched,
     view = watched.view()
     assert (view["connected"], view["positions_known"], view["working"]) == (False, False, None)
     assert "lost since" in str(view["trouble"])
+    gateway.call(lambda server: server.restart(0))
     watched.await_value(1, "connected", backend="tws")
     watched.await_value(1, "reconnects_total", reason="socket")
     assert watched.get("/readyz") == (200, "ok\n")
