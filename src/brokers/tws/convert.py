@@ -212,7 +212,7 @@ def status_from(text: str) -> OrderStatus | None:
     return _STATUSES.get(text)
 
 
-def order_to(library: Any, order: Order, *, transmit: bool = True, what_if: bool = False) -> Any:
+def order_to(library: Any, order: Order, *, transmit: bool = True) -> Any:
     """The library's order, with account, time in force and reference always said."""
     made = library.Order(
         action=order.action.value,
@@ -224,7 +224,6 @@ def order_to(library: Any, order: Order, *, transmit: bool = True, what_if: bool
         outsideRth=order.outside_rth,
         parentId=order.parent_id or 0,
         transmit=transmit,
-        whatIf=what_if,
     )
     if order.limit_price is not None:
         made.lmtPrice = float(order.limit_price)

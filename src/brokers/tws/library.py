@@ -19,6 +19,7 @@ Defects worked around, each in one place; `tests/brokers/tws/test_library.py` fa
 - both: a message of any announced length is waited for, a fault in a packet is asyncio's to tell, and an unreadable
   message is logged whole, account and all: `_hearer` ends the connection, `_Unread` says it in a line.
 - both: the order's encoder writes an unset price as an empty field, NaN as `nan`: `Order` allows neither.
+- both: every field of every order is looked up and walked over, each time: `compiled.py` does it once.
 """
 
 # ruff: noqa: ANN401, N802, ASYNC109, FBT003  # the library has its own names and ways
@@ -32,6 +33,7 @@ from typing import Any, Final
 
 from src.brokers.egress import Egress
 from src.brokers.tws import convert
+from src.brokers.tws.compiled import FieldParser, OrderWriter
 from src.brokers.tws.inbox import Inbox
 from src.brokers.tws.reader import UnknownOnly, quiet_trades, reader
 from src.domain.errors import ConnectionFailedError, OrderRefusedError
@@ -99,6 +101,9 @@ class Wire:
         self.ib.client = _writer(_hearer(client.Client))(self.ib.wrapper)
         self.ib.client.egress = egress
         self.ib.client.decoder.logger = _Unread()
+        self.ib.client.decoder.parse = FieldParser()
+        self._client: Any = client.Client
+        self._writer: OrderWriter | None = None
         self.ib.client.apiEnd += self.ib.disconnectedEvent
         self.ib.client.apiError += self._on_api_error
         self.ib.client.conn.disconnected += inbox.on_closed
@@ -195,23 +200,29 @@ class Wire:
 
     def place(self, order_id: int, order: Order, *, transmit: bool = True, what_if: bool = False) -> None:
         """Send a new order, or a changed one under its id."""
-        made = convert.order_to(self.module, order, transmit=transmit, what_if=what_if)
-        contract = convert.contract_to(self.module, order.contract)
-        self.ib.client.may_order = ("" if what_if else order.order_ref, order_id)
+        client = self.ib.client
+        if not client.isConnected():
+            raise ConnectionError("Not connected")
+        if self._writer is None:
+            self._writer = OrderWriter(self.module, self._client, self.server_version)
+        text = self._writer.text(order_id, order, transmit=transmit, what_if=what_if)
+        client.may_order = ("" if what_if else order.order_ref, order_id)
         try:
-            self.ib.client.placeOrder(order_id, contract, made)
+            client.sendMsg(text)
         finally:
-            self.ib.client.may_order = None
+            client.may_order = None
         if not what_if:
-            self._remember(order_id, contract, made)
+            self._remember(order_id, order, transmit=transmit)
 
-    def _remember(self, order_id: int, contract: Any, made: Any) -> None:
+    def _remember(self, order_id: int, order: Order, *, transmit: bool) -> None:
         """Keep a new order among the library's own, as its `placeOrder` does; else the echo's reader makes a copy."""
         wrapper = self.ib.wrapper
         key = wrapper.orderKey(wrapper.clientId, order_id, 0)
         if key not in wrapper.trades:
+            made = convert.order_to(self.module, order, transmit=transmit)
             made.orderId, made.clientId = order_id, wrapper.clientId
             status = self.module.OrderStatus(orderId=order_id, status=OrderStatus.PENDING_SUBMIT.value)
+            contract = convert.contract_to(self.module, order.contract)
             wrapper.trades[key] = self._trade(contract, made, status, [], [])
 
     def cancel(self, order_id: int) -> None:

@@ -24,9 +24,22 @@ class UnknownOnly(list[Any]):
 
 
 def quiet_trades(module: Any) -> Any:
-    """The library's class of trades, whose text in a log line is short; `repr` and all else are as ever."""
+    """The library's class of trades, whose text in a log line is short; `repr` and all else are as ever.
+
+    An event of it is made when somebody asks for it: seven of them, of three objects each, live as long as the day.
+    """
 
     class Trade(module.Trade):  # type: ignore[misc]  # untyped
+        def __post_init__(self) -> None:
+            pass
+
+        def __getattr__(self, name: str) -> Any:
+            if name not in module.Trade.events:
+                raise AttributeError(name)
+            made = module.Event(name)
+            setattr(self, name, made)
+            return made
+
         def __format__(self, how: str) -> str:
             return format(f"Trade of order {self.order.orderId}: {self.orderStatus.status}", how)
 
