@@ -8,11 +8,15 @@ asyncio is imported by who makes a `LoopThread`: a simulated session needs none.
 import threading
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterator
+from contextlib import suppress
 from types import TracebackType
-from typing import Any, Final, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, Self, TypeVar
 
 from src.domain.events import Event, QuoteChanged
 from src.runtime.clock import monotonic
+
+if TYPE_CHECKING:
+    import asyncio
 
 _T = TypeVar("_T")
 _STOP_SECONDS: Final = 5.0
@@ -118,6 +122,62 @@ class EventStream:
         self.close()
 
 
+class Reply(Generic[_T]):
+    """What one thread waits for and the loop's thread gives: once, whatever comes later."""
+
+    __slots__ = ("_answered", "_error", "_value", "is_abandoned", "is_given", "on_abandon")
+
+    def __init__(self) -> None:
+        self._answered = threading.Lock()  # that a lock is let go of is the cheapest word between two threads
+        self._answered.acquire()
+        self._value: Any = None
+        self._error: BaseException | None = None
+        self.is_given = False
+        #: Whether its caller has given up: what has not begun need not.
+        self.is_abandoned = False
+        #: What ends the work then; on the loop's thread.
+        self.on_abandon: Callable[[], object] | None = None
+
+    def give(self, value: _T) -> None:
+        """Answer."""
+        if not self.is_given:
+            self.is_given, self._value = True, value
+            self._answered.release()
+
+    def fail(self, error: BaseException) -> None:
+        """Say what keeps it from being answered: the caller gets it raised."""
+        if not self.is_given:
+            self.is_given, self._error = True, error
+            self._answered.release()
+
+    def give_outcome(self, task: "asyncio.Task[_T]") -> None:
+        """Answer with what became of a task; CancelledError when it was cancelled."""
+        from concurrent.futures import CancelledError  # no BaseException, as asyncio's is
+
+        if task.cancelled():
+            self.fail(CancelledError())
+        elif (error := task.exception()) is not None:
+            self.fail(error)
+        else:
+            self.give(task.result())
+
+    def wait(self, seconds: float | None) -> _T:
+        """Return the answer, or raise it; TimeoutError. Once, on the caller's thread."""
+        if not self._answered.acquire(timeout=-1 if seconds is None else max(seconds, 0.0)):
+            raise TimeoutError
+        error, self._error = self._error, None
+        if error is None:
+            return self._value  # type: ignore[no-any-return]
+        try:
+            raise error
+        finally:
+            del error  # else it would hold this frame, and this frame it
+
+
+class UnaskedError(RuntimeError):
+    """The loop's thread cannot be asked, and nothing was begun."""
+
+
 class LoopThread:
     """A daemon thread with an event loop of its own, which runs from the constructor on until `stop`."""
 
@@ -136,18 +196,40 @@ class LoopThread:
     def call(self, coroutine: Coroutine[Any, Any, _T], timeout: float | None = None) -> _T:
         """Run a coroutine on the loop and return its result; after `timeout` seconds cancel it, TimeoutError.
 
-        RuntimeError when the loop has stopped, or on the loop's own thread, which would wait for itself.
+        UnaskedError when the loop has stopped, or on the loop's own thread, which would wait for itself.
         """
-        import asyncio
 
-        if self.is_current or not self._thread.is_alive():
-            coroutine.close()
-            raise RuntimeError("the event loop would wait for itself" if self.is_current else "the loop has stopped")
-        future = asyncio.run_coroutine_threadsafe(coroutine, self.loop)
+        def begin(reply: Reply[_T]) -> None:
+            task = self.loop.create_task(coroutine)
+            reply.on_abandon = task.cancel
+            task.add_done_callback(reply.give_outcome)
+
         try:
-            return future.result(timeout)
-        finally:
-            future.cancel()  # nothing when it is done
+            return self.ask(begin, timeout)
+        except UnaskedError:
+            coroutine.close()
+            raise
+
+    def ask(self, begin: Callable[[Reply[_T]], None], timeout: float | None = None) -> _T:
+        """Run `begin` on the loop, and return what its reply is given; TimeoutError after `timeout` seconds.
+
+        `begin` must not raise. Errors as `call`: the reply is abandoned then.
+        """
+        if self.is_current or not self._thread.is_alive():
+            raise UnaskedError("the event loop would wait for itself" if self.is_current else "the loop has stopped")
+        reply: Reply[_T] = Reply()
+        try:
+            self.loop.call_soon_threadsafe(begin, reply)
+        except RuntimeError as error:
+            raise UnaskedError(str(error)) from None
+        try:
+            return reply.wait(timeout)
+        except BaseException:
+            if not reply.is_given:
+                reply.is_abandoned = True
+                with suppress(RuntimeError):  # the loop is closed, and with it all that ran in it
+                    self.loop.call_soon_threadsafe(_abandon, reply)
+            raise
 
     def stop(self) -> None:
         """Cancel what still runs and end the thread; idempotent. A call that waits gets CancelledError."""
@@ -170,3 +252,9 @@ class LoopThread:
         finally:
             asyncio.set_event_loop(None)
             self.loop.close()
+
+
+def _abandon(reply: Reply[Any]) -> None:
+    """On the loop's thread: after `begin`, whatever the caller's thread was at."""
+    if reply.on_abandon is not None:
+        reply.on_abandon()

@@ -1,11 +1,12 @@
 """An event loop on a thread of its own, and calls into it."""
 
 import asyncio
+import threading
 from concurrent.futures import CancelledError
 
 import pytest
 
-from src.runtime.bridge import LoopThread
+from src.runtime.bridge import LoopThread, Reply, UnaskedError
 
 
 async def soon(value: int) -> int:
@@ -75,3 +76,57 @@ def test_a_call_from_the_loops_own_thread_is_refused() -> None:
         thread.call(call_itself(), 10)
     assert not thread.is_current
     thread.stop()
+
+
+def test_a_reply_is_given_once_and_by_whatever_runs_on_the_loop() -> None:
+    thread = LoopThread()
+
+    def begin(reply: Reply[int]) -> None:
+        thread.loop.call_soon(reply.give, 1)
+        thread.loop.call_soon(reply.give, 2)
+        thread.loop.call_soon(reply.fail, ValueError("too late"))
+
+    assert thread.ask(begin, 10) == 1
+    thread.stop()
+
+
+def test_a_reply_that_fails_is_raised() -> None:
+    thread = LoopThread()
+    with pytest.raises(KeyError, match="gone"):
+        thread.ask(lambda reply: reply.fail(KeyError("gone")), 10)
+    thread.stop()
+
+
+def test_what_has_not_begun_when_its_caller_gives_up_can_see_it() -> None:
+    """And what has is ended by the reply's own means, once."""
+    thread, held, ended = LoopThread(), threading.Event(), list[str]()
+    seen: list[bool] = []
+    thread.loop.call_soon_threadsafe(held.wait, 10)
+
+    def begin(reply: Reply[int]) -> None:
+        seen.append(reply.is_abandoned)
+        reply.on_abandon = lambda: ended.append("late")
+
+    with pytest.raises(TimeoutError):
+        thread.ask(begin, 0.01)
+    held.set()
+    assert thread.call(soon(1), 10) == 1
+    assert (seen, ended) == ([True], ["late"])
+    thread.stop()
+
+
+def test_an_answer_after_its_caller_has_given_up_goes_nowhere() -> None:
+    thread, replies = LoopThread(), list[Reply[int]]()
+    with pytest.raises(TimeoutError):
+        thread.ask(replies.append, 0.01)
+    thread.loop.call_soon_threadsafe(replies[0].give, 1)
+    assert thread.call(soon(2), 10) == 2
+    thread.stop()
+
+
+def test_a_loop_that_has_stopped_begins_nothing() -> None:
+    thread, begun = LoopThread(), list[Reply[int]]()
+    thread.stop()
+    with pytest.raises(UnaskedError, match="stopped"):
+        thread.ask(begun.append)
+    assert not begun

@@ -14,6 +14,7 @@ from src.brokers.broker import Bars, BrokerHealth
 from src.brokers.egress import Egress
 from src.brokers.tws import library
 from src.brokers.tws.accounts import source_of, summary_from
+from src.brokers.tws.asking import RequestCounts, answered
 from src.brokers.tws.connection import MOST_PATIENCE
 from src.brokers.tws.market_data import FIRST_QUOTE_SECONDS
 from src.brokers.tws.session import Address, Session
@@ -25,35 +26,19 @@ from src.domain.errors import (
     InvalidOrderError,
     NotConnectedError,
     NotSynchronisedError,
-    RequestTimeoutError,
     UnknownContractError,
     UnknownOrderError,
 )
 from src.domain.market import BarSize, Contract, ContractDetails, Mode, Quote
 from src.domain.orders import AccountId, Bracket, Fill, Order, OrderChange, OrderId, Trade
 from src.domain.rejections import UNKNOWN_ORDER
-from src.records.metrics.histogram import SECONDS, Histogram
-from src.records.metrics.labels import REQUESTS
-from src.runtime.bridge import EventStream, LoopThread
+from src.runtime.bridge import EventStream, LoopThread, Reply, UnaskedError
 from src.runtime.clock import Clock, SystemClock, monotonic, new_session_id, to_nanoseconds
 from src.runtime.worker import new_lock
 from src.settings import Settings
 
 _log: Final = logging.getLogger(__name__)
 _T = TypeVar("_T")
-#: Seconds beyond a request's own deadline that its answer may take to come back to the caller's thread.
-_MARGIN: Final = 0.2
-#: What is asked for, in the words of `_ask`, and how it is counted; the rest is not.
-_COUNTED: Final = {
-    "the order": "order",
-    "the contract": "contract",
-    "a quote": "quote",
-    "bars": "bars",
-    "the account's values": "account",
-    "the profit and loss": "pnl",
-    "the subscription": "subscribe",
-    "orders, executions and positions": "synchronise",
-}
 _CLOSING_SECONDS: Final = 2.0
 #: How long a reader waits before it looks whether the broker has left; `publish` and `close` wake it at once.
 _LISTENING_SECONDS: Final = 60.0
@@ -84,8 +69,8 @@ class TwsBroker:
         self._clock = clock or SystemClock()
         self._session = Session(settings, self._clock.now, egress, timing, where)
         self._thread: LoopThread | None = None
-        self._lock, self._counting = new_lock(), new_lock()
-        self._request_seconds = {name: Histogram(SECONDS) for name in REQUESTS}
+        self._lock = new_lock()
+        self._counts = RequestCounts()
         self._prefix, self._orders = new_session_id(), 0
         self._details: dict[Contract, ContractDetails] = {}
 
@@ -189,7 +174,7 @@ class TwsBroker:
             reconnects=max(session.connections - 1, 0),
             error=session.trouble,
             pacing_wait=session.seconds_waited,
-            request_seconds=self._request_seconds,
+            request_seconds=self._counts.seconds,
         )
 
     def _data_source(self) -> str:
@@ -290,7 +275,16 @@ class TwsBroker:
 
     def place_order(self, order: Order) -> Trade:
         """Send an order; return once TWS has acknowledged it."""
-        return self._order(self._session.orders.place(self._own(order), monotonic()))
+        own, asked = self._own(order), monotonic()
+        orders, longest = self._session.orders, 2 * self._settings.order_timeout
+
+        def begin(reply: Reply[tuple[Trade, ...]]) -> None:
+            orders.place(own, asked, reply)
+
+        [trade] = self._counted(
+            lambda thread: answered(lambda seconds: thread.ask(begin, seconds), longest, "the order"), "the order"
+        )
+        return trade
 
     def place_bracket(self, bracket: Bracket) -> tuple[Trade, ...]:
         """Send parent, target and stop as one."""
@@ -366,22 +360,22 @@ class TwsBroker:
         return self._ask(request, 2 * self._settings.order_timeout, "the order")
 
     def _ask(self, request: Coroutine[Any, Any, _T], timeout: float, what: str) -> _T:
+        try:
+            return self._counted(lambda thread: self._await(thread, request, timeout, what), what)
+        except NotConnectedError:
+            request.close()  # it was not begun, or has ended
+            raise
+
+    def _counted(self, ask: Callable[[LoopThread], _T], what: str) -> _T:
+        """What the connection's thread answers; NotConnectedError when there is none."""
         thread = self._thread
         if thread is None or not self._session.is_up:
-            request.close()
             raise NotConnectedError(self._session.no_connection)
         began = monotonic()
         try:
-            return self._await(thread, request, timeout, what)
+            return ask(thread)
         finally:
-            self.count(what, began)
-
-    def count(self, what: str, began: float) -> None:
-        """Count a request; one that got no answer counts with the time that it was waited for."""
-        if (name := _COUNTED.get(what.partition(" of ")[0])) is not None:
-            seconds = monotonic() - began
-            with self._counting:  # asked on any thread: a count that is lost between two would go down again
-                self._request_seconds[name].observe(seconds)
+            self._counts.count(what, began)
 
     def _await(self, thread: LoopThread, request: Coroutine[Any, Any, _T], timeout: float, what: str) -> _T:
         async def unless_stopped() -> _T:
@@ -392,15 +386,14 @@ class TwsBroker:
                     raise
                 raise ConnectionLostError(f"disconnected while TWS was asked ({what})") from None
 
-        try:
-            return thread.call(unless_stopped(), timeout + _MARGIN)
-        except TimeoutError:
-            raise RequestTimeoutError(f"TWS has not answered within {timeout:g} s ({what})") from None
-        except ConnectionError:
-            raise ConnectionLostError(f"the connection to TWS ended while it was asked ({what})") from None
-        except RuntimeError as error:
-            request.close()
-            raise NotConnectedError(f"the connection cannot be asked: {error}") from error
+        def call(seconds: float) -> _T:
+            try:
+                return thread.call(unless_stopped(), seconds)
+            except UnaskedError:
+                request.close()
+                raise
+
+        return answered(call, timeout, what)
 
     def _wait_for_events(self) -> float | None:
         """How long a reader may sleep; None once the broker has left, or TWS is gone for good."""

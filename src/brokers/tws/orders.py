@@ -6,18 +6,18 @@ lists; when nothing is heard in time, the outcome is unknown and nothing is sent
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Final, Protocol
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any, Final
 
-from src.brokers.tws.library import Wire
 from src.brokers.tws.order_book import OrderBook
 from src.brokers.tws.pacing import MessagePacer
+from src.brokers.tws.waiting import Venue, Wait, in_time, tell, unknown
 from src.domain.account import OrderPreview
 from src.domain.codes import Meaning, RequestKind, meaning
 from src.domain.errors import (
     NotConnectedError,
-    OrderOutcomeUnknownError,
     OrderRefusedError,
     OrderRejectedError,
     RequestTimeoutError,
@@ -26,6 +26,7 @@ from src.domain.errors import (
 from src.domain.events import Notice
 from src.domain.orders import Bracket, Order, OrderChange, OrderId, OrderStatus, Trade
 from src.domain.rejections import UNKNOWN_ORDER
+from src.runtime.bridge import Reply
 from src.runtime.clock import monotonic
 
 _log: Final = logging.getLogger(__name__)
@@ -37,41 +38,11 @@ _ID_USED: Final = 103
 _TOO_LATE: Final = 104
 #: Claims that end an order, if its state bears them out.
 _ENDS: Final = frozenset({Meaning.REJECTED, Meaning.CANCELLED, Meaning.UNKNOWN, Meaning.FAILED, Meaning.NO_CONTRACT})
+#: States of a new order that may be a refusal.
+_TO_EXPLAIN: Final = frozenset({OrderStatus.INACTIVE, OrderStatus.CANCELLED, OrderStatus.API_CANCELLED})
 _TOLD: Final = frozenset(
     {Meaning.HELD, Meaning.ORDER_INFO, Meaning.UNCHANGED, Meaning.CANCEL_REFUSED, Meaning.UNKNOWN, Meaning.PACING}
 )
-
-
-class Venue(Protocol):
-    """What orders need of the connection."""
-
-    @property
-    def wire(self) -> Wire:
-        """The open connection; NotConnectedError."""
-        ...
-
-    def check_can_trade(self, *, cancel: bool = False) -> None:
-        """NotConnectedError or OrderRefusedError when no order can be sent now; a cancel may where an order may not."""
-        ...
-
-    def finish(self) -> None:
-        """Show readers what has changed."""
-        ...
-
-    async def look(self) -> None:
-        """Ask for the open and completed orders and the executions."""
-        ...
-
-
-@dataclass(slots=True, eq=False)
-class _Wait:
-    """One request under way; `wake` is set by whatever is heard of it."""
-
-    kind: RequestKind
-    wake: asyncio.Event = field(default_factory=asyncio.Event)
-    claim: tuple[Meaning, int, str] | None = None
-    preview: OrderPreview | None = None
-    lost: bool = False
 
 
 class Orders:
@@ -79,8 +50,8 @@ class Orders:
 
     def __init__(self, venue: Venue, book: OrderBook, pacer: MessagePacer, timeout: float, oldest: float = 2.0) -> None:
         self._venue, self._book, self._pacer, self._timeout, self._oldest = venue, book, pacer, timeout, oldest
-        self._waits: dict[OrderId, list[_Wait]] = {}
-        self._looks: set[asyncio.Task[None]] = set()
+        self._waits: dict[OrderId, list[Wait]] = {}
+        self._tasks: set[asyncio.Task[Any]] = set()
 
     # --- what is heard ----------------------------------------------------------------------------------------------
 
@@ -91,8 +62,20 @@ class Orders:
     def touched(self, order_ids: Sequence[OrderId]) -> None:
         """Snapshots of these have changed."""
         for order_id in order_ids:
-            for wait in self._waits.get(order_id, ()):
-                wait.wake.set()
+            for wait in tuple(self._waits.get(order_id, ())):
+                if wait.reply is None or not self._hand_over(order_id, wait):
+                    wait.hear()
+
+    def _hand_over(self, order_id: OrderId, wait: Wait) -> bool:
+        """Give an order that TWS has taken to the thread that waits; False when its state is to be looked into."""
+        trade = self._book.trades[order_id]
+        if trade.status in _TO_EXPLAIN:
+            return False
+        if trade.status is not OrderStatus.PENDING_SUBMIT and wait.reply is not None:
+            wait.reply.give((trade,))
+            wait.leave_hand()
+            self._end([order_id], [wait])
+        return True
 
     def previewed(self, order_id: OrderId, preview: OrderPreview | None) -> None:
         """A what-if answer; a real TWS sends one without values first, which is none."""
@@ -112,7 +95,7 @@ class Orders:
         for wait in waits:
             if wait.claim is None or wait.claim[0] not in _ENDS:
                 wait.claim = (what, code, text)
-            wait.wake.set()
+            wait.hear()
         if what in _TOLD and order_id in self._book.trades:
             self._book.events.append(Notice(now, code, text, self._book.account, order_id))
         if not waits and what is Meaning.UNKNOWN:
@@ -124,7 +107,7 @@ class Orders:
         for waits in self._waits.values():
             for wait in waits:
                 wait.lost = True
-                wait.wake.set()
+                wait.hear()
 
     def _look_later(self) -> None:
         async def look() -> None:
@@ -132,20 +115,46 @@ class Orders:
             await self._venue.look()
 
         task = asyncio.ensure_future(look())
-        self._looks.add(task)
+        self._tasks.add(task)
         task.add_done_callback(self._looked)
 
     def _looked(self, task: "asyncio.Task[None]") -> None:
-        self._looks.discard(task)
+        self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             _log.warning("the orders could not be looked up: %s", error)
 
     # --- what is asked ----------------------------------------------------------------------------------------------
 
-    async def place(self, order: Order, asked: float) -> Trade:
-        """Send an order that was `asked` for then (see `monotonic`); return once it is acknowledged."""
-        [trade] = await self._place([(order, None, True)], asked)
-        return trade
+    def place(self, order: Order, asked: float, reply: Reply[tuple[Trade, ...]]) -> None:
+        """Send an order that was `asked` for then (see `monotonic`); the reply is given once it is acknowledged.
+
+        By the very packet that says so, if nothing else comes up: a task that waits takes the loop three rounds more.
+        """
+        if reply.is_abandoned:
+            return
+        try:
+            self._venue.check_can_trade()
+            if not self._pacer.takes(1):
+                task = asyncio.ensure_future(self._place([(order, None, True)], asked))
+                reply.on_abandon = task.cancel
+                task.add_done_callback(partial(tell, reply))
+                return
+            deadline = monotonic() + self._timeout
+            ids, waits = self._send([(order, None, True)], asked)
+        except Exception as error:  # noqa: BLE001  # the caller gets it
+            reply.fail(error)
+            return
+        [wait] = waits
+
+        def go_on() -> None:
+            wait.leave_hand()
+            task = asyncio.ensure_future(self._settled(ids, waits, deadline))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+            task.add_done_callback(partial(tell, reply))
+
+        wait.reply, wait.go_on = reply, go_on
+        wait.timer = asyncio.get_running_loop().call_later(self._timeout, go_on)
 
     async def place_bracket(self, bracket: Bracket, asked: float) -> tuple[Trade, ...]:
         """Send parent, target and stop; the last one releases all three. One refused takes the others with it."""
@@ -159,10 +168,17 @@ class Orders:
         if not self._pacer.takes(len(legs)):
             await self._turn(deadline, len(legs))
             self._venue.check_can_trade()
+        ids, waits = self._send(legs, asked)
+        return await self._settled(ids, waits, deadline)
+
+    def _send(
+        self, legs: Sequence[tuple[Order, int | None, bool]], asked: float
+    ) -> tuple[Sequence[OrderId], Sequence[Wait]]:
+        """Write orders whose turn it is; their ids, and what is to be heard of each."""
         if (waited := monotonic() - asked) > self._oldest:
             reason = f"nothing was sent: it has waited {waited:.1f} s to be written, and the market has gone on"
             raise OrderRefusedError(reason, reason=reason, code=None)
-        wire, ids, waits = self._venue.wire, list[OrderId](), list[_Wait]()
+        wire, ids, waits = self._venue.wire, list[OrderId](), list[Wait]()
         for order, parent, transmit in legs:
             order_id = OrderId(wire.next_id())
             own = order if parent is None else replace(order, parent_id=ids[parent])
@@ -178,12 +194,16 @@ class Orders:
                 if isinstance(error, OrderRefusedError):
                     raise
                 raise NotConnectedError("the connection is gone: the order was not sent") from None
+        return ids, waits
+
+    async def _settled(self, ids: Sequence[OrderId], waits: Sequence[Wait], deadline: float) -> tuple[Trade, ...]:
+        """The orders, once all are acknowledged."""
         try:
             async with asyncio.timeout_at(asyncio.get_running_loop().time() + deadline - monotonic()):
                 for order_id, wait in zip(ids, waits, strict=True):
                     await self._acknowledged(order_id, wait)
         except TimeoutError:
-            raise _unknown(ids, f"TWS has not acknowledged it within {self._timeout:g} s") from None
+            raise unknown(ids, f"TWS has not acknowledged it within {self._timeout:g} s") from None
         except OrderRejectedError:
             self._withdraw(ids)
             raise
@@ -191,7 +211,7 @@ class Orders:
             self._end(ids, waits)
         return tuple(self._book.trades[order_id] for order_id in ids)
 
-    async def _acknowledged(self, order_id: OrderId, wait: _Wait) -> None:
+    async def _acknowledged(self, order_id: OrderId, wait: Wait) -> None:
         """Return once an order is past PendingSubmit; OrderRejectedError when it is not taken."""
         looked = False
         while True:
@@ -206,7 +226,7 @@ class Orders:
             if trade.status is not OrderStatus.PENDING_SUBMIT:
                 return
             if wait.lost:
-                raise _unknown([order_id], "the connection was lost before TWS acknowledged it")
+                raise unknown([order_id], "the connection was lost before TWS acknowledged it")
             if wait.claim is None or wait.claim[0] not in _ENDS or looked:
                 await wait.wake.wait()
                 continue
@@ -220,13 +240,13 @@ class Orders:
                 self._book.refuse(order_id, code, text)
                 self._venue.finish()
 
-    async def _explained(self, order_id: OrderId, wait: _Wait) -> None:
+    async def _explained(self, order_id: OrderId, wait: Wait) -> None:
         """Give the message that explains an end the time to come."""
         if not self._book.trades[order_id].reason:
             await self._more(wait)
 
     @staticmethod
-    async def _more(wait: _Wait) -> bool:
+    async def _more(wait: Wait) -> bool:
         """Whether anything more is heard within the grace."""
         wait.wake.clear()
         try:
@@ -301,7 +321,7 @@ class Orders:
             async with asyncio.timeout_at(asyncio.get_running_loop().time() + deadline - monotonic()):
                 while not (made() or self._book.trades[order_id].is_done):
                     if wait.lost:
-                        raise _unknown([order_id], f"the connection was lost before TWS answered the {kind}")
+                        raise unknown([order_id], f"the connection was lost before TWS answered the {kind}")
                     if wait.claim is not None and wait.claim[0] is Meaning.UNCHANGED:
                         return wait.claim
                     if wait.claim is not None and wait.claim[0] in (*_ENDS, Meaning.CANCEL_REFUSED):
@@ -315,7 +335,7 @@ class Orders:
         except TimeoutError:
             if kind is RequestKind.CANCEL and self._book.trades[order_id].status is OrderStatus.PENDING_CANCEL:
                 return None  # TWS has it, and waits for the exchange: the trade says so
-            raise _unknown([order_id], f"TWS has not confirmed the {kind} within {self._timeout:g} s") from None
+            raise unknown([order_id], f"TWS has not confirmed the {kind} within {self._timeout:g} s") from None
         finally:
             self._end([order_id], [wait])
         return None
@@ -360,12 +380,12 @@ class Orders:
             self._pacer.turn(order=True, messages=messages), deadline - monotonic(), "IB's 50 messages a second"
         )
 
-    def _begin(self, order_id: OrderId, kind: RequestKind) -> _Wait:
-        wait = _Wait(kind)
+    def _begin(self, order_id: OrderId, kind: RequestKind) -> Wait:
+        wait = Wait(kind)
         self._waits.setdefault(order_id, []).append(wait)
         return wait
 
-    def _end(self, ids: Sequence[OrderId], waits: Sequence[_Wait]) -> None:
+    def _end(self, ids: Sequence[OrderId], waits: Sequence[Wait]) -> None:
         for order_id, wait in zip(ids, waits, strict=True):
             left = self._waits.get(order_id, [])
             if wait in left:
@@ -374,23 +394,5 @@ class Orders:
                 self._waits.pop(order_id, None)
 
 
-async def in_time(waiting: Awaitable[None], seconds: float, what: str) -> None:
-    """Wait at most so long; OrderRefusedError names what was waited for."""
-    try:
-        async with asyncio.timeout(max(seconds, 0.001)):  # no task of its own: the turn is taken at once
-            await waiting
-    except TimeoutError:
-        reason = f"nothing was sent: too many requests at once for {what}"
-        raise OrderRefusedError(reason, reason=reason, code=None) from None
-
-
-def _refused(wait: _Wait) -> bool:
+def _refused(wait: Wait) -> bool:
     return wait.claim is not None and wait.claim[0] is Meaning.REJECTED
-
-
-def _unknown(ids: Sequence[OrderId], why: str) -> OrderOutcomeUnknownError:
-    names = ", ".join(map(str, ids))
-    return OrderOutcomeUnknownError(
-        f"order {names}: {why}. It may be working: look at the open orders, and at TWS's screen for a question, "
-        "before anything else is sent"
-    )

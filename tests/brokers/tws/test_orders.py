@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from src.brokers.tws.broker import TwsBroker
+from src.brokers.tws.timing import Timing
 from src.domain.errors import (
     NotConnectedError,
     OrderOutcomeUnknownError,
@@ -233,3 +234,19 @@ def test_an_execution_acknowledges_by_itself(tws: ScriptedTws, broker: TwsBroker
     assert (trade.status, trade.average_fill_price) == (OrderStatus.FILLED, Decimal("120.5"))
     [position] = broker.positions()
     assert position.quantity == 10
+
+
+def test_an_order_whose_caller_gives_up_before_its_turn_never_leaves(tws: ScriptedTws) -> None:
+    """As at Ctrl-C, while IB's limit of messages holds it back."""
+    tws.on(PlaceOrder, accept)
+    broker = tws.broker(timing=Timing(oldest_order=30.0), max_requests_per_second=1, order_timeout=10.0)
+    broker.connect()
+    first = broker.place_order(LIMIT)
+    thread, orders, contract = broker._thread, broker._session.orders, first.order.contract
+    assert thread is not None
+    second = Order(contract, Action.BUY, Decimal(1), account=first.order.account, order_ref="never-1")
+    with pytest.raises(TimeoutError):
+        thread.ask(lambda reply: orders.place(second, monotonic(), reply), 0.05)
+    third = broker.place_order(LIMIT)  # whose turn comes after the second's would have
+    assert [asked.order_id for asked in tws.asked(PlaceOrder)] == [first.order_id, third.order_id]
+    broker.disconnect()
