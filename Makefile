@@ -48,8 +48,8 @@ check: $(VENV)/.dev  ## lint, format, types, import contracts
 	@$(BIN)/mypy src tests ops $(wildcard *.py)
 	@$(BIN)/lint-imports --no-logo
 
-prove: $(VENV)/.dev  ## inject faults with random seeds for MINUTES=5, and say what that proves (docs/reliability.md)
-	@$(BIN)/python -m tests.faults.prove --minutes $(or $(MINUTES),5)
+prove: $(VENV)/.dev  ## inject faults for MINUTES=5 (WORKERS=n at once), and say what that proves (docs/reliability.md)
+	@$(BIN)/python -m tests.faults.prove --minutes $(or $(MINUTES),5) $(if $(WORKERS),--workers $(WORKERS))
 
 soak: $(VENV)/.dev  ## trade for HOURS=8 with the connection cut now and then, and say what grows
 	@$(BIN)/python -m tests.faults.soak --hours $(or $(HOURS),8)

@@ -174,8 +174,13 @@ class IntentRecord:
             return self
         return replace(self, state=state, updated=time, reason=reason)
 
-    def executed(self, filled: Decimal, time: int) -> "IntentRecord":
-        """The record once `filled` shares in all are executed."""
+    def executed(self, filled: Decimal, time: int, *, corrected: bool = False) -> "IntentRecord":
+        """The record once `filled` shares in all are executed.
+
+        An execution that was `corrected` says nothing of whether the order works: what has ended stays so.
+        """
         state = state_after_execution(self.state, filled, self.quantity)
+        if corrected and state is _S.PARTIAL and self.state in (_S.CANCELLED, _S.REJECTED):
+            state = self.state
         reason = self.reason if state is self.state else ""
         return replace(self, state=state, filled=filled, updated=time, reason=reason)

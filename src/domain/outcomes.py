@@ -76,11 +76,8 @@ class Outcomes:
         self._revisions[family, execution.order_ref] = revision, execution
         record = self._records.get(execution.order_ref)
         if record is not None:
-            replaced = (
-                known[1].shares if known is not None and known[1].order_ref == execution.order_ref else Decimal(0)
-            )
-            filled = record.filled + execution.shares - replaced
-            self._records[execution.order_ref] = record.executed(filled, execution.time)
+            filled = record.filled + execution.shares - (Decimal(0) if known is None else known[1].shares)
+            self._records[execution.order_ref] = record.executed(filled, execution.time, corrected=known is not None)
 
 
 def _told(record: IntentRecord, news: _OfAnOrder) -> IntentRecord:

@@ -94,6 +94,14 @@ def test_a_correction_replaces_and_a_duplicate_adds_nothing() -> None:
     assert after(executed("0.1.01", 4), executed("0.1.02", 0)).filled == 0
 
 
+def test_a_correction_does_not_open_again_what_has_ended() -> None:
+    """It says of what terms an execution was, and nothing of whether the order works; of all shares, it has filled."""
+    ended = (executed("0.1.01", 8), changed(S.CANCELLED))
+    assert after(ACKED, *ended, executed("0.1.02", 2)).state is S.CANCELLED
+    assert after(ACKED, *ended, executed("0.1.02", 10)).state is S.FILLED
+    assert after(ACKED, *ended, executed("0.2.01", 1)).state is S.PARTIAL  # another execution: it may work still
+
+
 def test_a_bust_of_a_filled_order_does_not_make_it_work_again() -> None:
     """The order is done at the venue, whatever of it counts."""
     record = after(executed("0.1.01", 10), executed("0.1.02", 4))

@@ -350,7 +350,7 @@ def _comes_back(broker: TwsBroker, stage: FaultStage) -> list[str]:
 # --- both -------------------------------------------------------------------------------------------------------------
 
 
-def fuzz(folder: Path, seed: int, frames: int = 2_000) -> Result:
+def fuzz(folder: Path, seed: int, *, frames: int = 2_000) -> Result:
     """T11: so many spoiled frames to the gateway, and as many to the backend."""
     chance, result = chance_of("T11", seed), Result()
     for receiver in (fuzz_gateway, fuzz_backend):

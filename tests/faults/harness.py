@@ -21,7 +21,6 @@ from decimal import Decimal
 from pathlib import Path
 from random import Random
 from sqlite3 import connect
-from threading import Event as ThreadEvent
 from threading import Thread
 from time import sleep
 from types import TracebackType
@@ -63,7 +62,7 @@ TIMING: Final = Timing(heartbeat=0.2, reconcile=0.3, look=1.0, confirm=0.05, val
 CALM: Final = replace(TIMING, heartbeat=2.0, look=20.0)
 PATIENT: Final[dict[str, Any]] = dict.fromkeys(("connect_timeout", "order_timeout", "read_timeout"), 20.0)
 #: Limits that would stop a storm of trials are lifted; the collar, the order's size and the blocks stay.
-_LIFTED: Final = dict.fromkeys(
+LIFTED: Final = dict.fromkeys(
     (
         *("RISK_MAX_POSITION", "RISK_MAX_GROSS", "RISK_MAX_OPEN_ORDERS", "RISK_ORDERS_PER_MINUTE", "RISK_HOURS"),
         *("RISK_DUPLICATE_SECONDS", "RISK_ROUND_TRIPS_PER_DAY", "RISK_MAX_DAILY_LOSS", "RISK_MAX_DRAWDOWN"),
@@ -86,7 +85,7 @@ class Answer:
 def scaled() -> Iterator[None]:
     """The guards' intervals scaled down to tens of milliseconds; the connection's are `TIMING`."""
     intervals: dict[tuple[Any, str], float] = {
-        (watching, "LOOK_SECONDS"): 0.02,
+        (watching, "LOOK_SECONDS"): 0.05,
         (watching, "HEAR_SECONDS"): 0.01,
         (watching, "SETTLE_SECONDS"): 0.1,
         (watching, "POSITIONS_SECONDS"): 0.3,
@@ -109,7 +108,7 @@ class Opener:
     def __init__(self, folder: Path, *, timing: Timing = TIMING, **settings: Any) -> None:
         self.settings = replace(
             Settings(
-                connect_timeout=3.0, order_timeout=0.4, read_timeout=2.0, state_dir=folder, risk=_LIFTED,
+                connect_timeout=3.0, order_timeout=0.4, read_timeout=2.0, state_dir=folder, risk=LIFTED,
                 reconnect_delay=0.05,
             ),
             **settings,
@@ -170,6 +169,7 @@ class FaultStage:
         self._broker: GuardedBroker | None = None
         self._scaled = scaled()
         self.undurable: list[str] = []
+        self._path = prepare_folder(folder) / journal_name(Mode.PAPER, ACCOUNT)
 
     # --- life -------------------------------------------------------------------------------------------------------
 
@@ -297,13 +297,9 @@ class FaultStage:
         """What really happened."""
         return self.gateway.truth()
 
-    def _path(self) -> Path:
-        """The journal's file."""
-        return prepare_folder(self.settings.state_dir) / journal_name(Mode.PAPER, ACCOUNT)
-
     def written(self) -> oracle.Written:
         """What the journal's file says."""
-        return oracle.Written.read(self._path())
+        return oracle.Written.read(self._path)
 
     def cash(self) -> Decimal:
         """What is really in the account."""
@@ -320,17 +316,18 @@ class FaultStage:
         """The differences once nothing is in doubt any more: what reconciliation has not mended in time."""
         deadline = monotonic() + patience
         while True:
+            began = monotonic()
             found = self.differences()
             found = found or oracle.cash_differences(CASH, self.cash(), self.truth(), self.written())
             if not found or monotonic() > deadline or any(each.startswith(("I1:", "I6:")) for each in found):
                 return found
-            pause(0.02)
+            pause(max(0.02, monotonic() - began))  # to look costs the program time as well
 
     def _witness(self, way: Way, kind: str, frame: bytes) -> None:
         """I6: when the first byte of an order leaves, its intent is in the journal's file, committed."""
         if way is not Way.OUT or kind != PLACE_ORDER:
             return
-        with closing(connect(f"{self._path().as_uri()}?mode=ro", uri=True, timeout=2.0)) as reader:
+        with closing(connect(f"{self._path.as_uri()}?mode=ro", uri=True, timeout=2.0)) as reader:
             known = [ref for (ref,) in reader.execute("SELECT order_ref FROM intents")]
         if not any(ref.encode() in frame for ref in (*known, PREVIEW)):
             self.undurable.append(f"I6: an order left before its intent was durable: {frame[:40]!r}")
@@ -349,34 +346,6 @@ def wait_for(true: Callable[[], bool], seconds: float) -> bool:
             return False
         pause(0.005)
     return True
-
-
-class Ruler:
-    """Measures the time that this machine does not give us: a thread sleeps 5 ms, and adds up how much longer it took.
-
-    A deadline is the program's promise; that it is scheduled at all is the machine's.
-    """
-
-    def __init__(self) -> None:
-        self.lost = 0.0
-        self._ended = ThreadEvent()
-        self._thread = Thread(target=self._run, daemon=True)
-
-    def _run(self) -> None:
-        while not self._ended.is_set():
-            started = monotonic()
-            sleep(0.005)
-            self.lost += max(monotonic() - started - 0.005, 0.0)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self._ended.set()
-        self._thread.join()
 
 
 def quiet() -> None:

@@ -215,7 +215,7 @@ def on_the_simulator(folder: Path) -> Iterator[tuple[IBGatewayClient, Callable[[
         yield client, lambda: len(client.broker.open_trades()) + len(client.broker.completed_trades())
 
 
-def hostile_values(folder: Path, seed: int, examples: int = 150) -> Result:
+def hostile_values(folder: Path, seed: int, *, examples: int = 150) -> Result:
     """T12: values that nobody should give, over a gateway and on the simulator."""
     result = Result()
     for place in (over_a_gateway, on_the_simulator):

@@ -26,7 +26,6 @@ from tests.faults.results import Result
 _S: Final = IntentState
 _ENDED: Final = frozenset({_S.FILLED, _S.CANCELLED, _S.REJECTED})
 _SIDES: Final = st.sampled_from(["BUY", "SELL"])
-_STEPS: Final = 12
 
 
 class Orders(RuleBasedStateMachine):
@@ -229,13 +228,13 @@ class Orders(RuleBasedStateMachine):
         assert wait_for(lambda: self.stage.broker.is_connected is connected, 60.0), f"{connected=} after 60 s"
 
 
-def any_order(folder: Path, seed_: int, examples: int = 3) -> Result:
-    """T3: so many lives of an account."""
+def any_order(folder: Path, seed_: int, *, examples: int = 3, steps: int = 12) -> Result:
+    """T3: so many lives of an account, of so many steps; the first of them is short."""
     del folder  # each life has one of its own
     found = Result()
     machine = type("Orders", (Orders,), {"result": found, "number": seed_})
     chosen = settings(
-        max_examples=examples, stateful_step_count=_STEPS, deadline=None, database=None,
+        max_examples=examples, stateful_step_count=steps, deadline=None, database=None,
         suppress_health_check=list(HealthCheck), phases=[Phase.generate], print_blob=False,
     )  # fmt: skip
     try:

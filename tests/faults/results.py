@@ -1,9 +1,14 @@
-"""What a trial answers, and the chance that it draws on."""
+"""What a trial answers, the chance that it draws on, and how often it is wanted."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from random import Random
+from types import MappingProxyType
+from typing import Final
+
+#: How large one seed's trials are: how many rounds, steps, frames, calls; by the name of the trial's argument.
+Sizes = Mapping[str, int]
+AS_IN_TESTS: Final[Sizes] = MappingProxyType({})
 
 
 @dataclass(slots=True)
@@ -19,15 +24,22 @@ class Result:
         self.failures += [f"{each} [{what}]" for each in found]
 
 
-Trial = Callable[[Path, int], Result]
+#: Makes one seed's trials: takes a folder of their own, the seed, and its sizes by name.
+Trial = Callable[..., Result]
 
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """A trial, and the invariants that its trials count for."""
+    """A trial, the invariants that its trials count for, what one trial is, and how many are aimed at.
+
+    `at_length` is how large one seed's trials are in `make prove`; in `make test` they are as small as they can be.
+    """
 
     run: Trial
     invariants: tuple[str, ...]
+    unit: str
+    wanted: int
+    at_length: Sizes = field(default_factory=dict)
 
 
 def chance_of(name: str, seed: int) -> Random:

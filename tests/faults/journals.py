@@ -1,0 +1,162 @@
+"""T13: the journal cannot be written, in every way a file can fail: nothing new leaves, and cancels pass."""
+
+import resource
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, closing, contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from src.domain.errors import BrokerError
+from src.domain.orders import OrderStatus
+from src.records.journal import Journal
+from tests.faults.harness import CALM, PATIENT, FaultStage, pause, wait_for
+from tests.faults.results import Result, chance_of
+
+Fault = Callable[[Journal], AbstractContextManager[None]]
+
+
+@contextmanager
+def locked(journal: Journal) -> Iterator[None]:
+    """Another program, such as a backup, holds the file for longer than anybody waits."""
+    with closing(sqlite3.connect(journal.path, isolation_level=None)) as holder:
+        holder.execute("BEGIN EXCLUSIVE")
+        yield
+        holder.execute("ROLLBACK")
+
+
+@contextmanager
+def read_only(journal: Journal) -> Iterator[None]:
+    """The file system has been remounted."""
+    _pragma(journal, "query_only = ON")
+    yield
+    _pragma(journal, "query_only = OFF")
+
+
+@contextmanager
+def full(journal: Journal) -> Iterator[None]:
+    """No row more fits on the disk, as SQLite tells it."""
+    with _failing(journal, "INSERT", "SQLITE_FULL", "database or disk is full"):
+        yield
+
+
+@contextmanager
+def too_large(journal: Journal) -> Iterator[None]:
+    """The system itself refuses to write, as at the end of a disk or of a quota: nothing beyond 4 KB of any file."""
+    del journal
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+
+@contextmanager
+def unflushed(journal: Journal) -> Iterator[None]:
+    """The disk takes the bytes and fails to keep them: fsync answers EIO. What it has then, nobody knows."""
+    with _failing(journal, "COMMIT", "SQLITE_IOERR_FSYNC", "disk I/O error"):
+        yield
+
+
+@contextmanager
+def removed(journal: Journal) -> Iterator[None]:
+    """Somebody tidied up; SQLite alone would go on writing into nowhere."""
+    aside = journal.path.with_suffix(".aside")
+    journal.path.rename(aside)
+    yield
+    aside.rename(journal.path)
+
+
+@contextmanager
+def log_removed(journal: Journal) -> Iterator[None]:
+    """Somebody took the write-ahead log for rubbish."""
+    log, aside = journal.path.with_name(f"{journal.path.name}-wal"), journal.path.with_suffix(".aside")
+    log.rename(aside)
+    yield
+    aside.rename(log)
+
+
+FAULTS: Final[tuple[Fault, ...]] = (locked, full, read_only, too_large, unflushed, removed, log_removed)
+#: What passes by itself. After any other nobody knows what the disk has, and the next session finds out.
+_PASSING: Final = (locked, full)
+
+
+def _pragma(journal: Journal, words: str) -> None:
+    connection = journal._writer._connection
+    journal._group.between(lambda: connection.execute(f"PRAGMA {words}").close())
+
+
+class _Failing:
+    """A connection on which statements that begin with a word fail, as SQLite tells it."""
+
+    def __init__(self, connection: sqlite3.Connection, word: str, error: sqlite3.OperationalError) -> None:
+        self.connection, self._word, self._error = connection, word, error
+
+    def execute(self, words: str, *values: Any) -> sqlite3.Cursor:
+        if words.startswith(self._word):
+            raise self._error
+        return self.connection.execute(words, *values)
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401
+        return getattr(self.connection, name)
+
+
+@contextmanager
+def _failing(journal: Journal, word: str, name: str, sentence: str) -> Iterator[None]:
+    error = sqlite3.OperationalError(sentence)
+    error.sqlite_errorname = name
+    writer = journal._writer
+    own = writer._connection
+
+    def use(connection: Any) -> None:  # noqa: ANN401
+        writer._connection = connection
+
+    journal._group.between(lambda: use(_Failing(own, word, error)))
+    yield
+    journal._group.between(lambda: use(own))
+
+
+def fail_the_journal(folder: Path, seed: int, *, rounds: int = 7) -> Result:
+    """T13: at a moment of an order's life the journal cannot be written any more; a cancel still passes."""
+    chance, result = chance_of("T13", seed), Result()
+    with FaultStage(folder, seed=seed, timing=CALM, settings=PATIENT) as stage:
+        stage.open()
+        for number in range(rounds):
+            stage.attempt(stage.order("BUY", 20, ref=f"held-{number}"))
+            working = stage.attempt(stage.order("BUY", 1, away=1.0, ref=f"works-{number}")).trade
+            found = stage.settled()
+            fault = FAULTS[(seed + number) % len(FAULTS)]
+            journal = stage.broker._admission.books.journal
+            assert journal is not None
+            with fault(journal):
+                pause(chance.choice([0.0, 0.0, 0.05, 0.1]))  # it may be noticed before the order, or by it
+                before = stage.proxy.order_bytes
+                found += [
+                    f"I25: an order left although the journal is {fault.__name__}: {answer.error!r}"
+                    for answer in (stage.attempt(stage.order("BUY", 3, ref=f"new-{number}-{each}")) for each in "ab")
+                    if answer.trade is not None
+                ]
+                if stage.proxy.order_bytes != before:
+                    found.append(f"I25: bytes of an order left although the journal is {fault.__name__}")
+                found += _cancels(stage, working.order_id if working is not None else None)
+            if fault not in _PASSING:
+                stage.restart()
+            elif not wait_for(lambda: stage.broker._admission.books.unavailable is None, 40.0):
+                found.append(f"I25: the journal stays failed after it was {fault.__name__}")
+            found += stage.settled()
+            result.count(found, f"T13 seed {seed}, round {number}: {fault.__name__}")
+            if found:
+                break
+    return result
+
+
+def _cancels(stage: FaultStage, order_id: Any) -> list[str]:  # noqa: ANN401
+    """I25: what works can be cancelled."""
+    if order_id is None:
+        return []
+    try:
+        status = stage.broker.cancel_order(order_id).status
+    except BrokerError as error:
+        return [f"I25: no cancel while the journal fails: {error!r}"]
+    return [] if status is OrderStatus.CANCELLED else [f"I25: a cancel while the journal fails is answered by {status}"]

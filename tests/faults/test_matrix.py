@@ -1,0 +1,121 @@
+"""Rows of the fault matrix (docs/fault_matrix.md) that no other test has: over the proxy, judged by the oracle."""
+
+import logging
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from src.domain.errors import BrokerError, NotConnectedError, OrderRefusedError
+from src.domain.orders import Origin
+from tests.faults import oracle
+from tests.faults.harness import CALM, PATIENT, TIMING, FaultStage, wait_for
+from tests.faults.proxy import Do, Shape, Way
+
+
+def test_a_newer_server_than_anybody_knows_is_spoken_to_in_words_that_we_know(tmp_path: Path) -> None:
+    """Row 7: it announces version 999, and ours is the newest that is used."""
+    with FaultStage(tmp_path, timing=CALM, settings=PATIENT) as stage:
+        stage.gateway.play("- {on: serverHello, action: change, set: {serverVersion: 999}}")
+        stage.open()
+        assert stage.attempt(stage.order("BUY", 5, ref="a-1")).error is None
+        assert stage.settled() == []
+
+
+def test_a_venue_that_stays_away_is_told_of_now_and_then(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Row 18: for as long as a weekly restart waits for its person; attempts go on, and there is no end to them."""
+    with FaultStage(tmp_path, timing=replace(TIMING, reminder=0.1)) as stage, caplog.at_level(logging.ERROR):
+        broker = stage.open()
+        stage.proxy.refuse()
+        stage.proxy.end(Do.RESET)
+        assert wait_for(lambda: caplog.text.count("TWS has been away for") >= 3, 60.0)
+        assert not broker.is_connected
+        stage.proxy.listen()
+        assert wait_for(lambda: broker.is_connected, 60.0)
+        assert stage.settled() == []
+
+
+@pytest.mark.parametrize("code", [1100, 2110])
+def test_without_its_link_to_ib_nothing_new_leaves_and_what_fills_is_booked(tmp_path: Path, code: int) -> None:
+    """Rows 11, 14 and 15: the link is lost in the middle of an order's executions."""
+    with FaultStage(tmp_path) as stage:
+        stage.open()
+        stage.gateway.play("- {on: [execDetails, commissionReport], action: delay, seconds: 0.3}")
+        order = stage.order("BUY", 30, ref="a-1")
+        stage.attempt(order)
+        stage.gateway.play(f"- {{at: 0, action: warn, code: {code}}}")
+        assert wait_for(lambda: not stage.broker.is_connected, 60.0)
+        before = stage.proxy.order_bytes
+        with pytest.raises((NotConnectedError, OrderRefusedError)):
+            stage.broker.place_order(replace(order, order_ref="a-2"))
+        assert wait_for(lambda: [each.shares for each in stage.written().executions] == [30], 60.0)
+        assert stage.proxy.order_bytes == before
+        stage.gateway.play("- {at: 0, action: warn, code: 1102}")
+        assert wait_for(lambda: stage.broker.is_connected, 60.0)
+        assert stage.settled() == []
+
+
+def test_a_liquidation_by_ib_is_booked_and_said_aloud(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Row 43: it is nobody's order of ours, and the position is what IB has left."""
+    with FaultStage(tmp_path, timing=CALM, settings=PATIENT) as stage, caplog.at_level(logging.ERROR):
+        stage.open()
+        stage.attempt(stage.order("BUY", 12, ref="a-1"))
+        assert stage.settled() == []
+        stage.gateway.play("- {at: 0, action: liquidate, symbol: NVDA}")
+        assert wait_for(lambda: not any(each.quantity for each in stage.broker.positions()), 60.0)
+        assert wait_for(lambda: sum(each.shares * each.action.sign for each in stage.written().executions) == 0, 60.0)
+        assert not any(stage.truth().positions.values())
+        assert [each.order_ref for each in stage.written().intents] == ["a-1"]
+        assert all(trade.origin is not Origin.OURS for trade in stage.broker.open_trades())
+    assert "IB has liquidated 12 NVDA" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [Shape(piece=1), Shape(piece=50, pause=0.0005), Shape(gather=2), Shape(later=0.01)],
+    ids=["byte by byte", "dripping", "two at once", "late"],
+)
+def test_a_session_lives_on_bytes_however_they_come(tmp_path: Path, shape: Shape) -> None:
+    """Rows 48 and 49: split, dripping, joined or late, from the first word on."""
+    with FaultStage(tmp_path, settings=PATIENT, timing=replace(CALM, heartbeat=10.0)) as stage:
+        joined = shape.gather > 1  # what is gathered waits for the next message, and a greeting has none
+        if joined:
+            stage.open()
+        for way in (Way.IN,) if joined else Way:
+            stage.proxy.shape(way, shape)
+        if not joined:
+            stage.open()
+        for number, action in enumerate(("BUY", "SELL", "BUY")):
+            assert stage.attempt(stage.order(action, 5, ref=f"a-{number}")).error is None
+        assert stage.settled() == []
+
+
+@contextmanager
+def _no_more_files() -> Iterator[None]:
+    """This process can open nothing: every descriptor below its limit is taken."""
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+
+
+def test_without_a_free_descriptor_no_order_is_lost_and_it_comes_back(tmp_path: Path) -> None:
+    """Row 71: orders over the connection that there is, its end, and attempts that cannot even make a socket."""
+    with FaultStage(tmp_path) as stage:
+        broker = stage.open()
+        stage.proxy.witness = None  # it opens the journal
+        order = stage.order("BUY", 3, ref="a-1")
+        with _no_more_files():
+            stage.attempt(order)
+            stage.proxy.end(Do.RESET)
+            assert wait_for(lambda: not broker.is_connected, 60.0)
+            with pytest.raises(BrokerError):
+                broker.place_order(replace(order, order_ref="a-2"))
+        assert wait_for(lambda: broker.is_connected, 60.0)
+        assert stage.settled() == []
+        assert set(oracle.orders_of(stage.truth())) <= {"a-1"}
