@@ -239,7 +239,9 @@ class Journal:
                 self._writer.checkpoint_beside()
                 self._group.between(self._writer.checkpoint)
 
-    def _commit(self, groups: Sequence[Sequence[Line] | None]) -> Sequence[Exception | None]:
+    def _commit(
+        self, groups: Sequence[Sequence[Line] | None], prepared: Callable[[], None]
+    ) -> Sequence[Exception | None]:
         """One transaction for all groups; an error for each group that was left out."""
         self._check_usable()
         if not self._writer.is_in_place:
@@ -248,7 +250,7 @@ class Journal:
         waiting = [self._waiting.popleft() for _ in range(len(self._waiting))] if None in groups else []
         began = monotonic()
         try:
-            errors = self._writer.write(waiting, [group or () for group in groups])
+            errors = self._writer.write(waiting, [group or () for group in groups], prepared)
         except BaseException as error:
             self._waiting.extendleft(reversed(waiting))
             if not isinstance(error, sqlite3.Error):

@@ -3,7 +3,7 @@
 import logging
 import sqlite3
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Any, Final
@@ -26,6 +26,8 @@ _COMMITS_BETWEEN_CHECKPOINTS: Final = 200
 
 #: A fact as it is written, but for its place.
 Line = tuple[Table, list[Any]]
+#: A statement and its values.
+Insert = tuple[str, tuple[Any, ...]]
 
 
 class JournalWriter:
@@ -60,30 +62,48 @@ class JournalWriter:
         table = TABLES[type(news)]
         return table, table.values(news, self._cleaned)
 
-    def write(self, waiting: Sequence[Line], groups: Sequence[Sequence[Line]]) -> Sequence[Exception | None]:
-        """One transaction. An error for each group that was left out since it was there before; else sqlite3.Error."""
-        seq = self._seq
-        execute = self._connection.execute
+    def write(
+        self, waiting: Sequence[Line], groups: Sequence[Sequence[Line]], prepared: Callable[[], None] = lambda: None
+    ) -> Sequence[Exception | None]:
+        """One transaction. An error for each group that was left out since it was there before; else sqlite3.Error.
+
+        `prepared` is called when SQLite alone is left to work.
+        """
+        seq, connection = self._seq, self._connection
         try:
-            execute("BEGIN IMMEDIATE")
+            inserts = self._inserts([*waiting, *chain.from_iterable(groups)])
+            prepared()
             try:
-                self._insert([*waiting, *chain.from_iterable(groups)])
-                errors: Sequence[Exception | None] = [None] * len(groups)
+                errors = self._all(inserts, len(groups))
             except sqlite3.IntegrityError:
-                execute("ROLLBACK")
-                self._seq = seq
-                execute("BEGIN IMMEDIATE")
+                self._take_back(seq)
+                connection.execute("BEGIN IMMEDIATE")
                 for each in waiting:
                     self._insert_alone([each])
                 errors = [self._insert_alone(group) for group in groups]
-            execute("COMMIT")
+                connection.execute("COMMIT")
         except BaseException:
-            self._seq = seq
-            if self._connection.in_transaction:
-                execute("ROLLBACK")
+            self._take_back(seq)
             raise
         self._commits += 1
         return errors
+
+    def _all(self, inserts: Sequence[Insert], groups: int) -> Sequence[Exception | None]:
+        """All or nothing. One statement is a transaction of its own: two calls less that wait for Python's lock."""
+        execute = self._connection.execute
+        if len(inserts) == 1:
+            execute(*inserts[0])
+        else:
+            execute("BEGIN IMMEDIATE")
+            for each in inserts:
+                execute(*each)
+            execute("COMMIT")
+        return [None] * groups
+
+    def _take_back(self, seq: int) -> None:
+        self._seq = seq
+        if self._connection.in_transaction:
+            self._connection.execute("ROLLBACK")
 
     @property
     def wants_checkpoint(self) -> bool:
@@ -159,7 +179,8 @@ class JournalWriter:
         execute = self._connection.execute
         execute("SAVEPOINT alone")
         try:
-            self._insert(lines)
+            for each in self._inserts(lines):
+                execute(*each)
         except sqlite3.IntegrityError as error:
             execute("ROLLBACK TO alone")
             self._seq = seq
@@ -170,17 +191,19 @@ class JournalWriter:
             execute("RELEASE alone")
         return None
 
-    def _insert(self, lines: Iterable[Line]) -> None:
-        """Number the lines in their order, and insert those of each table together."""
+    def _inserts(self, lines: Iterable[Line]) -> list[Insert]:
+        """Number the lines in their order, and put those of each table together."""
         rows: defaultdict[Table, list[tuple[Any, ...]]] = defaultdict(list)
         for table, values in lines:
             self._seq += 1
             row = (self._seq, self._session, *values)
             rows[table].append((*row, mark_of(row)))
+        found: list[Insert] = []
         for table, several in rows.items():
             for first in range(0, len(several), _ROWS):
                 some = several[first : first + _ROWS]
-                self._connection.execute(table.insert(len(some)), tuple(chain.from_iterable(some)))
+                found.append((table.insert(len(some)), tuple(chain.from_iterable(some))))
+        return found
 
     def _cleaned(self, text: str) -> str:
         return "".join(sign if sign.isprintable() else " " for sign in text.replace(self._account, "***"))

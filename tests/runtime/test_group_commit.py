@@ -1,7 +1,7 @@
 """Commits that are shared: nobody waits twice, and nobody is told a falsehood."""
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import pytest
 
@@ -18,7 +18,8 @@ class Ledger:
         self.may_commit, self.committing = threading.Event(), threading.Event()
         self.may_commit.set()
 
-    def commit(self, items: Sequence[int]) -> Sequence[Exception | None]:
+    def commit(self, items: Sequence[int], prepared: Callable[[], None]) -> Sequence[Exception | None]:
+        prepared()
         self.committing.set()
         self.may_commit.wait(PATIENCE)
         self.groups.append(sorted(items))
@@ -82,7 +83,7 @@ def test_ctrl_c_within_a_commit_is_told_to_all_and_holds_up_nobody() -> None:
     """The one who committed is interrupted; the next is served."""
     interrupt = True
 
-    def commit(items: Sequence[int]) -> Sequence[None]:
+    def commit(items: Sequence[int], _: object) -> Sequence[None]:
         if interrupt:
             raise KeyboardInterrupt
         return [None] * len(items)
@@ -96,7 +97,7 @@ def test_ctrl_c_within_a_commit_is_told_to_all_and_holds_up_nobody() -> None:
 
 def test_a_follower_of_an_interrupted_commit_is_not_told_that_it_is_done() -> None:
     """InterruptedError instead."""
-    group: GroupCommit[int] = GroupCommit(lambda items: [None] * len(items))
+    group: GroupCommit[int] = GroupCommit(lambda items, _: [None] * len(items))
     group._next.items.append(0)  # somebody who leads, and is interrupted before the commit
     led = group._next
     outcomes: list[object] = []
@@ -104,7 +105,7 @@ def test_a_follower_of_an_interrupted_commit_is_not_told_that_it_is_done() -> No
     follower.start()
     while len(led.items) < 2:
         threading.Event().wait(0.001)
-    led.settled.set()
+    group._end(led)
     follower.join(PATIENCE)
     assert [type(outcome) for outcome in outcomes] == [InterruptedError]
 
@@ -122,3 +123,104 @@ def test_nothing_is_committed_while_another_action_is_done() -> None:
     group.between(action)
     other.join(PATIENCE)
     assert ledger.groups == [[1]]
+
+
+def held() -> threading.Lock:
+    """A lock that somebody waits for."""
+    gate = threading.Lock()
+    gate.acquire()
+    return gate
+
+
+def test_those_of_a_commit_are_told_when_the_next_one_leaves_the_rest_to_the_disk() -> None:
+    """Neither before it is prepared, nor only once it is done."""
+    order, steps = list[str](), {name: threading.Semaphore(0) for name in ("begun", "first", "second", "last")}
+
+    def commit(items: Sequence[str], prepared: Callable[[], None]) -> Sequence[None]:
+        name = "first" if "lead" in items else "second" if "follow" in items else "last"
+        steps["begun"].release()
+        assert steps[name].acquire(timeout=PATIENCE)
+        order.append(f"{name} is prepared")
+        prepared()
+        if name == "last":
+            assert told.acquire(timeout=PATIENCE)
+        order.append(f"{name} is done")
+        return [None] * len(items)
+
+    group, told = GroupCommit(commit), threading.Semaphore(0)
+
+    def submit(name: str) -> None:
+        group.submit(name)
+        if name == "follower":
+            order.append("the follower is told")
+            told.release()
+
+    def begin(name: str, waiting: int) -> threading.Thread:
+        thread = threading.Thread(target=submit, args=(name,))
+        thread.start()
+        while len(group._next.items) < waiting:
+            threading.Event().wait(0.001)
+        return thread
+
+    threads = [begin("lead", 0)]
+    assert steps["begun"].acquire(timeout=PATIENCE)
+    threads += [begin("follow", 1), begin("follower", 2)]
+    steps["first"].release()
+    assert steps["begun"].acquire(timeout=PATIENCE)
+    threads.append(begin("another", 1))
+    steps["second"].release()
+    assert steps["begun"].acquire(timeout=PATIENCE)
+    steps["last"].release()
+    for thread in threads:
+        thread.join(PATIENCE)
+    assert order[2:] == [
+        "second is prepared", "second is done", "last is prepared", "the follower is told", "last is done",
+    ]  # fmt: skip
+
+
+def test_what_is_done_between_commits_keeps_nobody_waiting_for_his_own() -> None:
+    """Whoever has the turn next tells those before."""
+    group = GroupCommit(Ledger().commit)
+    group._untold, gate = group._next, held()
+    group._next.waiting.append(gate)
+    group.between(lambda: None)
+    assert gate.acquire(timeout=PATIENCE)
+
+
+def test_a_leader_that_is_interrupted_tells_those_before() -> None:
+    """They have their commit, whoever was to say so."""
+
+    def interrupted(items: Sequence[int], _: object) -> Sequence[None]:
+        raise KeyboardInterrupt
+
+    group, gate = GroupCommit(interrupted), held()
+    group._untold = GroupCommit(interrupted)._next
+    group._untold.waiting.append(gate)
+    with pytest.raises(KeyboardInterrupt):
+        group.submit(1)
+    assert gate.acquire(timeout=PATIENCE)
+
+
+def test_a_crowd_is_served_whoever_leads() -> None:
+    """Each of a thousand items is committed once, and everybody returns."""
+    committed: list[int] = []
+
+    def commit(items: Sequence[int], prepared: Callable[[], None]) -> Sequence[None]:
+        if items[0] % 3:
+            prepared()
+        committed.extend(items)
+        return [None] * len(items)
+
+    group = GroupCommit(commit)
+
+    def submit(first: int) -> None:
+        for item in range(first, 1000, 16):
+            group.submit(item)
+
+    threads = [threading.Thread(target=submit, args=(first,)) for first in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(PATIENCE)
+    assert sorted(committed) == list(range(1000))
+    assert group._untold is None
