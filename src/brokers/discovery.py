@@ -172,10 +172,14 @@ def _connect(findings: list[Finding], seconds: float, sockets: ExitStack) -> dic
                 codes[index] = errno.ETIMEDOUT  # unless something is heard
                 waiting.register(connection, selectors.EVENT_WRITE, index)
         end = monotonic() + seconds
-        while waiting.get_map() and (left := end - monotonic()) > 0:
-            for key, _ in waiting.select(left):
+        while waiting.get_map():
+            left = end - monotonic()
+            heard = waiting.select(max(left, 0.0))  # at least once: this machine itself may have stood still
+            for key, _ in heard:
                 codes[key.data] = connections[key.data].getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
                 waiting.unregister(key.fileobj)
+            if left <= 0 and not heard:
+                break
     for index, code in codes.items():
         ours = _own_address(connections[index]) if index in connections else ""
         findings[index] = replace(findings[index], outcome=_OUTCOMES.get(code, Outcome.UNREACHABLE), our_address=ours)

@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
+from itertools import count
 from pathlib import Path
 from time import monotonic
 
@@ -316,6 +317,17 @@ def test_silence_is_told_from_refusal_and_costs_a_second_once(
     outcomes = [each.outcome for each in probe(named(*full_backlogs, quiet_address))]
     assert discovery.PROBE_SECONDS - 0.1 < monotonic() - begun < 12 * discovery.PROBE_SECONDS / 2
     assert outcomes == [Outcome.FILTERED] * 12 + [Outcome.NOT_LISTENING]
+
+
+def test_a_machine_that_stood_still_meanwhile_takes_nobody_for_silent(
+    monkeypatch: pytest.MonkeyPatch, quiet_address: Address
+) -> None:
+    """The second has passed before anybody was looked at, and they have answered all the same."""
+    ticks = count(0, 100)
+    monkeypatch.setattr(discovery, "monotonic", lambda: float(next(ticks)))
+    with listening(tws()) as server:
+        outcomes = [each.outcome for each in probe(named(server.address, quiet_address))]
+    assert outcomes == [Outcome.OK, Outcome.NOT_LISTENING]
 
 
 def test_no_answer_from_this_very_machine_is_no_firewall() -> None:
