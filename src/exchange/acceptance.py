@@ -14,7 +14,7 @@ from src.exchange.ledger import Account
 from src.exchange.margin import MINIMUM_EQUITY, WHOLE, Rates, rates_of
 from src.exchange.terms import Terms
 from src.exchange.units import dollars
-from src.exchange.valuation import Mark, mark_of, value
+from src.exchange.valuation import Mark, equity_of, mark_of
 from src.exchange.working import Working
 
 #: Orders that may work at once for one contract, side and account: IB's limit.
@@ -70,8 +70,8 @@ def margin_rejection(
     account: Account, order: Working, at_work: dict[int, list[Working]], mark: Mark, commission: Decimal
 ) -> Rejection | None:
     """Why the account cannot carry the order with all that works already (`at_work`, by con_id); None when it can."""
-    con_id = order.con_id
-    price = _price(order, mark(con_id))
+    con_id, own_market = order.con_id, mark(order.con_id)
+    price = _price(order, own_market)
     if price is None:
         return None
     if order.is_buy and not at_work and _pays_in_full(account, order.quantity * price, commission):
@@ -80,20 +80,18 @@ def margin_rejection(
     for other_id in at_work.keys() | account.holdings.keys() | {con_id}:
         orders = at_work.get(other_id, [])
         owned = account.holdings[other_id].quantity if other_id in account.holdings else 0
-        market = mark(other_id)
         if other_id == con_id:
-            orders = [*orders, order]
+            orders, market = [*orders, order], own_market
         elif not (owned or orders):
             continue
-        elif market is None and owned:
-            market = mark_of(account.holdings[other_id], mark)
+        else:
+            market = mark_of(account.holdings[other_id], mark) if owned else mark(other_id)
         buys, sells = shares_at_work(orders)
-        at = max([_price(each, market) or 0 for each in orders], default=market or 0)
+        at = _dearest(orders, market)
         total += _rates(account, other_id, orders).worst_requirement(owned, buys, sells, at)
         in_full += max(abs(owned + buys), abs(owned - sells)) * at
     needed = dollars(total) / WHOLE
-    worth = value(account, mark)
-    equity = worth.equity - commission
+    equity = equity_of(account, mark) - commission
     if equity < MINIMUM_EQUITY:  # nothing can be borrowed: everything must be paid in full
         needed = max(needed, dollars(in_full))
     if needed <= equity:
@@ -111,12 +109,17 @@ def _pays_in_full(account: Account, amount: int, commission: Decimal) -> bool:
 
 def _price(order: Working, market: int | None) -> int | None:
     """The dearest price (units) at which the order could trade, as far as it and the market say."""
-    dearest = market or 0
-    if order.is_buy and order.limit is not None and order.limit > dearest:
-        dearest = order.limit
-    if order.stop is not None and order.stop > dearest:
-        dearest = order.stop
+    dearest = order.dearest
+    if market and market > dearest:
+        return market
     return dearest or order.limit
+
+
+def _dearest(orders: Sequence[Working], market: int | None) -> int:
+    """The dearest price (units) at which one of these orders of a contract could trade."""
+    if market:
+        return max([market, *[each.dearest for each in orders]])
+    return max([_price(each, market) or 0 for each in orders], default=0)
 
 
 def initial_margin(account: Account, order: Working, mark: Mark) -> Decimal:

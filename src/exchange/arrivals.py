@@ -69,8 +69,11 @@ class Arrivals:
         """Take one off its way."""
         con_id = arrival.order.con_id
         heap = self._heaps[con_id]
-        heap.remove(arrival)
-        heapify(heap)
+        if heap[0] is arrival:
+            heappop(heap)
+        else:
+            heap.remove(arrival)
+            heapify(heap)
         self._tidy(con_id)
 
     def has_entry(self, order: Working, after: int) -> bool:

@@ -111,6 +111,8 @@ class Floor:
 
     def _still_stands(self, quote: Quote, now: int) -> bool:
         """Whether no session has opened since a quote: an order held until the open must not meet yesterday's."""
+        if self.sessions.is_always:
+            return True
         return not any(session.open > quote.time for session in self.sessions.between(quote.time, now + 1))
 
     def is_quoted(self, con_id: int) -> bool:

@@ -65,6 +65,12 @@ def mark_of(holding: Holding, mark: Mark) -> int:
     return price if price is not None else round(abs(holding.average_cost) * UNITS_PER_DOLLAR)
 
 
+def equity_of(account: Account, mark: Mark) -> Decimal:
+    """What an account is worth (dollars) at the latest prices."""
+    held = [holding for holding in account.holdings.values() if holding.quantity]
+    return account.cash + dollars(sum([each.quantity * mark_of(each, mark) for each in held]))
+
+
 def value(account: Account, mark: Mark) -> Value:
     """Equity, market values and margins of an account at the latest prices."""
     signed = gross = currencies = gross_currencies = margin = reg_t = 0

@@ -38,6 +38,7 @@ class Working:
         "code",
         "commission",
         "con_id",
+        "dearest",
         "filled",
         "group",
         "held",
@@ -86,6 +87,7 @@ class Working:
         self.group: OcaGroup | None = None
         self.limit: int | None = None
         self.stop: int | None = None
+        self.dearest = 0  # the dearest price that it may trade at by its own levels; 0 where they do not say
         self.take_prices()
 
     def take_prices(self) -> None:
@@ -93,6 +95,9 @@ class Working:
         order = self.order
         self.limit = exact_units(order.limit_price) if order.limit_price is not None else None
         self.stop = exact_units(order.stop_price) if order.stop_price is not None else None
+        self.dearest = self.limit if self.is_buy and self.limit is not None else 0
+        if self.stop is not None and self.stop > self.dearest:
+            self.dearest = self.stop
 
     @property
     def remaining(self) -> int:

@@ -86,6 +86,7 @@ class Connection(asyncio.Protocol):
         self._later: deque[tuple[float, bytes]] = deque()
         self._flushing: asyncio.Handle | None = None
         self._at_once = False
+        self._is_receiving = False  # what is written meanwhile leaves with all else at its end
         self._is_finished = False
         self._unread: bytearray | None = None  # what has come while the connection hangs
         self.ended: asyncio.Future[None] = self._loop.create_future()
@@ -193,6 +194,7 @@ class Connection(asyncio.Protocol):
         if self._socket is not None and _QUICKACK is not None:
             # Old clients leave Nagle's algorithm on: without this their second message waits 40 ms for our delayed ACK.
             self._socket.setsockopt(socket.IPPROTO_TCP, _QUICKACK, 1)
+        self._is_receiving = True
         try:
             for payload in self._reader.feed(data):
                 if not self.is_open:
@@ -203,6 +205,8 @@ class Connection(asyncio.Protocol):
                     self._greet(payload)
         except WireError as error:
             self._end(error)
+        finally:
+            self._is_receiving = False
         self.flush()
 
     def _greet(self, payload: bytes) -> None:
@@ -262,8 +266,9 @@ class Connection(asyncio.Protocol):
             return
         try:
             payload = encode_reply(message, self.server_version)
-            for old, new in texts.items() if texts else ():
-                payload = payload.replace(old, new)
+            if texts:
+                for old, new in texts.items():
+                    payload = payload.replace(old, new)
             data = frame(payload)
         except WireError:
             _log.exception("client %d: a message could not be written", self.client_id)
@@ -285,7 +290,7 @@ class Connection(asyncio.Protocol):
 
     def _write(self, data: bytes) -> None:
         self._ready.append(data)
-        if self._flushing is None and not self._later:
+        if self._flushing is None and not self._later and not self._is_receiving:
             self._flushing = self._loop.call_soon(self._flush_later)
 
     def _flush_later(self) -> None:

@@ -28,6 +28,7 @@ class Context:
         self.catalogue = Catalogue(market.listings)
         self.accounts: tuple[AccountId, ...] = tuple(market.venue.exchange.ledger.accounts)
         self._known = {str(account): account for account in self.accounts}
+        self._last_named: tuple[WireContract, Listing] | None = None
         self.clients: dict[int, Connection] = {}
         self.deliver, self.wake = deliver, wake
 
@@ -37,6 +38,9 @@ class Context:
 
     def listing(self, contract: WireContract) -> Listing:
         """What a client's contract names; RefusedError 200."""
+        last = self._last_named
+        if last is not None and contract is last[0]:  # orders of one contract name it by one object
+            return last[1]
         found = self.catalogue.find(
             contract.con_id,
             contract.symbol,
@@ -48,6 +52,7 @@ class Context:
         )
         if found is None:
             raise unknown_contract()
+        self._last_named = contract, found
         return found
 
     def account(self, account_id: str) -> AccountId:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from decimal import Decimal
+from functools import lru_cache
 from typing import Final
 
 from src.domain.errors import InvalidOrderError
@@ -70,6 +71,7 @@ def to_order(message: PlaceOrder, contract: Contract, account: AccountId) -> Ord
         raise rejected(str(error)) from None
 
 
+@lru_cache(maxsize=4096)
 def _price(asked: Decimal | None) -> Decimal | None:
     """A price without the noise of a binary float; RefusedError 110 where it is finer than any price."""
     if asked is None or not asked.is_finite():

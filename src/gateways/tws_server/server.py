@@ -371,7 +371,8 @@ class Server:
                     part.take(news)
             else:
                 self.orders.take(news)
-                self.truth.took(news, self.orders.of_event(news))
+                if self.truth.is_written:
+                    self.truth.took(news, self.orders.of_event(news))
                 self.accounts.take(news)
         if self.accounts.has_news and self._values_at is None:
             self._values_at = asyncio.get_running_loop().call_later(_AFTER_TRADE, self._tell_values)

@@ -13,6 +13,7 @@ from typing import Any, Final, TextIO
 
 from src.domain.errors import ConfigurationError
 from src.domain.events import Event, Filled, OrderChanged
+from src.domain.facts import fact
 from src.domain.orders import Execution
 from src.gateways.scenario import Rule
 from src.gateways.tws_codec import CancelOrder, PlaceOrder, Request
@@ -26,7 +27,7 @@ _LONGEST: Final = 200
 _HUGE: Final = 10**30
 
 
-@dataclass(frozen=True, slots=True)
+@fact
 class Heard:
     """A request as it came. `time` is wall clock, epoch ns; `name` IB's, newOrder or modifyOrder for placeOrder.
 
@@ -130,9 +131,14 @@ class TruthLog:
         self._faults.append(note)
         self._write(note.time, "fault", place=note.place, action=note.action, on=on)
 
+    @property
+    def is_written(self) -> bool:
+        """Whether there is a file."""
+        return self._file is not None
+
     def took(self, event: Event, placed: Placed | None) -> None:
         """The exchange has told of an order."""
-        if self._file is None or placed is None:
+        if placed is None:
             return
         about = {"client_id": placed.client_id, "order_id": placed.order_id, "perm_id": placed.perm_id}
         if isinstance(event, OrderChanged):
