@@ -24,11 +24,11 @@ from src.settings import Settings
 
 def main(port: int) -> None:
     """Connect, order, wait for the fill, leave."""
-    broker = TwsBroker(Settings(state_dir=Path()), "127.0.0.1", port)
+    broker = TwsBroker(Settings(state_dir=Path(), connect_timeout=60, order_timeout=60), "127.0.0.1", port)
     broker.connect()
     with broker.events() as stream:
         placed = broker.place_order(Order(Contract("NVDA"), Action.BUY, Decimal(10)))
-        while not isinstance(event := stream.next(timeout=15), PositionChanged):
+        while not isinstance(event := stream.next(timeout=60), PositionChanged):
             assert event is not None, "no fill"
     trade, [fill] = broker.trade(placed.order_id), broker.fills()
     found = {

@@ -17,7 +17,7 @@ from tests.conftest import ROOT
 from tests.gateways.tws_stage import Stage
 
 HERE = Path(__file__).parent
-SECONDS = 90
+SECONDS = 200
 VERSIONS = (157, 163, 173, 176, 178)
 
 

@@ -14,7 +14,7 @@ from src.runtime.market import MarketRules, seeded_market
 from tests.wire.test_clients import python_of
 
 SCRIPT = Path(__file__).parent / "recipes_client.py"
-SECONDS = 90
+SECONDS = 200
 #: How much faster than the day the market runs, so that new bars need not be waited for.
 SPEED = 20.0
 
