@@ -92,7 +92,7 @@ def test_the_page_and_its_parts_come_from_this_server_alone(site: Site) -> None:
     assert page.status == 200
     assert "default-src 'none'" in page.headers["Content-Security-Policy"]
     assert text.count("http") == text.count('href="https://www.tradingview.com/"') == 1
-    for name in ("page.js", "page.css", "lightweight-charts.standalone.production.js"):
+    for name in ("page.js", "drawing.js", "page.css", "lightweight-charts.standalone.production.js"):
         assert f"/assets/{name}" in text
         assert site.ask("GET", f"/assets/{name}").status == 200
     for name in ("..%2fserver.py", "nothing.js", "lightweight-charts.LICENSE"):

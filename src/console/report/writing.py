@@ -17,7 +17,8 @@ from src.records.statistics import DEFINITIONS, drawdown
 from src.runtime.clock import NS, iso
 
 _ASSETS: Final = Path(__file__).parent / "assets"
-_CHARTS: Final = Path(__file__).parent.parent / "page" / "assets" / "lightweight-charts.standalone.production.js"
+#: What the page of a running session draws with as well.
+_SHARED: Final = Path(__file__).parent.parent / "page" / "assets"
 _DAY_NS: Final = 86_400 * NS
 _DIGITS: Final = 6
 _COLUMNS: Final = (
@@ -86,7 +87,8 @@ def as_html(report: SessionReport) -> str:
     page = (_ASSETS / "report.html").read_text(encoding="utf-8")
     for place, content in (
         ("/*style*/", (_ASSETS / "report.css").read_text(encoding="utf-8")),
-        ("/*charts*/", _CHARTS.read_text(encoding="utf-8")),
+        ("/*charts*/", (_SHARED / "lightweight-charts.standalone.production.js").read_text(encoding="utf-8")),
+        ("/*drawing*/", (_SHARED / "drawing.js").read_text(encoding="utf-8")),
         ("/*script*/", (_ASSETS / "report.js").read_text(encoding="utf-8")),
         ("/*data*/", text),
     ):

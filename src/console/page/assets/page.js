@@ -1,49 +1,14 @@
 // The page of a session: it draws what the stream of events brings, and sends one command, the kill switch.
 "use strict";
 
-const byId = (id) => document.getElementById(id);
 const token = location.hash.slice(1);
-const dark = matchMedia("(prefers-color-scheme: dark)");
-const dash = "–";
-const dollars = (value) => value === null ? dash : `${value < 0 ? "-" : ""}$${Math.abs(value).toLocaleString("en-US", {minimumFractionDigits: 2, maximumFractionDigits: 2})}`;
-const price = (value) => value === null ? dash : value.toLocaleString("en-US", {minimumFractionDigits: 2, maximumFractionDigits: 4});
-const count = (value) => value === null ? dash : value.toLocaleString("en-US");
 const clock = (iso) => iso.slice(11, 19);
 const span = (seconds) => seconds === null ? dash : seconds < 60 ? `${Math.round(seconds)} s` : seconds < 3600 ? `${Math.floor(seconds / 60)} min` : `${Math.floor(seconds / 3600)} h ${Math.floor(seconds % 3600 / 60)} min`;
-const toneOf = (value) => value > 0 ? "good" : value < 0 ? "bad" : "";
 
 // --- charts ---------------------------------------------------------------------------------------------------------
 
 const charts = {candles: new Map(), marks: new Map(), curve: [], shown: null};
 let priceChart, candleSeries, markers, equityChart, equitySeries, drawdownSeries;
-
-const look = () => {
-  const style = getComputedStyle(document.documentElement);
-  const of = (name) => style.getPropertyValue(name).trim();
-  return {
-    autoSize: true,
-    layout: {background: {color: of("--card")}, textColor: of("--ink")},
-    grid: {vertLines: {color: of("--line")}, horzLines: {color: of("--line")}},
-    rightPriceScale: {borderColor: of("--line")},
-    timeScale: {borderColor: of("--line"), timeVisible: true, secondsVisible: false},
-  };
-};
-
-const makeCharts = () => {
-  priceChart = LightweightCharts.createChart(byId("price"), look());
-  candleSeries = priceChart.addSeries(LightweightCharts.CandlestickSeries, {});
-  markers = LightweightCharts.createSeriesMarkers(candleSeries, []);
-  equityChart = LightweightCharts.createChart(byId("equity"), look());
-  equityChart.applyOptions({layout: {attributionLogo: false}});  // the chart above bears it
-  equitySeries = equityChart.addSeries(LightweightCharts.LineSeries, {lineWidth: 2, title: "equity"});
-  drawdownSeries = equityChart.addSeries(LightweightCharts.BaselineSeries, {
-    title: "drawdown", lineWidth: 1, baseValue: {type: "price", price: 0},
-    bottomLineColor: "#c0303b", bottomFillColor1: "rgba(192,48,59,.1)", bottomFillColor2: "rgba(192,48,59,.4)",
-    priceFormat: {type: "custom", minMove: 0.0001, formatter: (ratio) => `${(100 * ratio).toFixed(2)}%`},
-  }, 1);
-  equityChart.panes()[0].setStretchFactor(2);
-  dark.addEventListener("change", () => { priceChart.applyOptions(look()); equityChart.applyOptions(look()); });
-};
 
 const listOf = (map, symbol) => map.get(symbol) ?? map.set(symbol, []).get(symbol);
 const candleOf = ([, time, open, high, low, close]) => ({time, open, high, low, close});
@@ -76,36 +41,8 @@ const drawMarks = () => {
   markers.setMarkers(shown.filter(Boolean));
 };
 
-const showSymbol = (symbol) => {
-  charts.shown = symbol;
-  for (const tab of byId("tabs").children) {
-    tab.setAttribute("aria-selected", String(tab.textContent === symbol));
-    tab.tabIndex = tab.textContent === symbol ? 0 : -1;
-  }
-  drawPrice();
-};
-
-const makeTabs = (symbols) => {
-  byId("tabs").replaceChildren(...symbols.map((symbol) => {
-    const tab = document.createElement("button");
-    Object.assign(tab, {type: "button", textContent: symbol});
-    tab.setAttribute("role", "tab");
-    tab.addEventListener("click", () => showSymbol(symbol));
-    return tab;
-  }));
-  byId("tabs").addEventListener("keydown", (event) => {
-    const step = {ArrowRight: 1, ArrowLeft: -1}[event.key];
-    if (!step) return;
-    const next = symbols[(symbols.indexOf(charts.shown) + step + symbols.length) % symbols.length];
-    showSymbol(next);
-    byId("tabs").querySelector("[aria-selected=true]").focus();
-  });
-  showSymbol(symbols[0]);
-};
-
 // --- figures and tables ---------------------------------------------------------------------------------------------
 
-const element = (name, text, kind = "") => { const made = document.createElement(name); made.textContent = text; made.className = kind; return made; };
 const fillRows = (id, rows, columns, nothing) => {
   const body = byId(id).tBodies[0];
   if (rows.length) { body.replaceChildren(...rows); return; }
@@ -168,7 +105,10 @@ const stream = new EventSource("/events");
 stream.addEventListener("open", () => { isFirst = true; charts.candles.clear(); charts.marks.clear(); charts.curve.length = 0; });
 stream.addEventListener("message", (event) => {
   const {view, chart} = JSON.parse(event.data);
-  if (!priceChart) { makeCharts(); makeTabs(view.holdings.map((each) => each.symbol)); }
+  if (!priceChart) {
+    ({priceChart, candleSeries, markers, equityChart, equitySeries, drawdownSeries} = makeCharts());
+    makeTabs(view.holdings.map((each) => each.symbol), (symbol) => { charts.shown = symbol; drawPrice(); });
+  }
   draw(view);
   takeChart(chart, isFirst);
   isFirst = false;

@@ -2,17 +2,9 @@
 "use strict";
 
 const report = JSON.parse(document.getElementById("data").textContent);
-const byId = (id) => document.getElementById(id);
-const dash = "–";
-const fixed = (value, digits) => value.toLocaleString("en-US", {minimumFractionDigits: digits, maximumFractionDigits: digits});
-const dollars = (value) => value === null ? dash : `${value < 0 ? "-" : ""}$${fixed(Math.abs(value), 2)}`;
-const price = (value) => value === null ? dash : value.toLocaleString("en-US", {minimumFractionDigits: 2, maximumFractionDigits: 4});
 const percent = (value) => value === null ? dash : `${fixed(100 * value, 2)}%`;
 const number = (value) => value === null ? dash : fixed(value, 2);
-const count = (value) => value === null ? dash : value.toLocaleString("en-US");
 const moment = (iso) => iso.replace("T", " ").replace("Z", "");
-const toneOf = (value) => value > 0 ? "good" : value < 0 ? "bad" : "";
-const element = (name, text, kind = "") => { const made = document.createElement(name); made.textContent = text; made.className = kind; return made; };
 
 // --- words and tables -----------------------------------------------------------------------------------------------
 
@@ -64,44 +56,17 @@ const tell = () => {
 
 // --- charts ---------------------------------------------------------------------------------------------------------
 
-let candleSeries, markers, equitySeries;
-let chosen = null;
-
-const look = () => {
-  const style = getComputedStyle(document.documentElement);
-  const of = (name) => style.getPropertyValue(name).trim();
-  return {
-    autoSize: true,
-    layout: {background: {color: of("--card")}, textColor: of("--ink")},
-    grid: {vertLines: {color: of("--line")}, horzLines: {color: of("--line")}},
-    rightPriceScale: {borderColor: of("--line")},
-    timeScale: {borderColor: of("--line"), timeVisible: true, secondsVisible: false},
-  };
-};
+let priceChart, candleSeries, markers, equityChart, equitySeries, drawdownSeries;
 
 const drawCharts = () => {
   const symbols = Object.keys(report.bars);
   if (!symbols.length) { byId("charts").replaceChildren(element("p", "No prices were recorded in this session.", "dim")); return; }
-  const priceChart = LightweightCharts.createChart(byId("price"), look());
-  candleSeries = priceChart.addSeries(LightweightCharts.CandlestickSeries, {});
-  markers = LightweightCharts.createSeriesMarkers(candleSeries, []);
-  const equityChart = LightweightCharts.createChart(byId("equity"), look());
-  equityChart.applyOptions({layout: {attributionLogo: false}});  // the chart above bears it
-  equitySeries = equityChart.addSeries(LightweightCharts.LineSeries, {lineWidth: 2, title: "equity"});
-  const drawdown = equityChart.addSeries(LightweightCharts.BaselineSeries, {
-    title: "drawdown", lineWidth: 1, baseValue: {type: "price", price: 0},
-    bottomLineColor: "#c0303b", bottomFillColor1: "rgba(192,48,59,.1)", bottomFillColor2: "rgba(192,48,59,.4)",
-    priceFormat: {type: "custom", minMove: 0.0001, formatter: (ratio) => `${(100 * ratio).toFixed(2)}%`},
-  }, 1);
-  equityChart.panes()[0].setStretchFactor(2);
+  ({priceChart, candleSeries, markers, equityChart, equitySeries, drawdownSeries} = makeCharts());
   equitySeries.setData(report.curve.map(([time, value]) => ({time, value})));
-  drawdown.setData(report.curve.map(([time, , value]) => ({time, value})));
+  drawdownSeries.setData(report.curve.map(([time, , value]) => ({time, value})));
   equityChart.timeScale().fitContent();
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { priceChart.applyOptions(look()); equityChart.applyOptions(look()); });
 
   const show = (symbol) => {
-    chosen = symbol;
-    for (const tab of byId("tabs").children) { tab.setAttribute("aria-selected", String(tab.textContent === symbol)); tab.tabIndex = tab.textContent === symbol ? 0 : -1; }
     const bars = report.bars[symbol].map(([time, open, high, low, close]) => ({time, open, high, low, close}));
     candleSeries.setData(bars);
     // A fill stands at the bar it happened in: the last one that began before it.
@@ -112,20 +77,7 @@ const drawCharts = () => {
     }));
     priceChart.timeScale().fitContent();
   };
-  byId("tabs").replaceChildren(...symbols.map((symbol) => {
-    const tab = element("button", symbol);
-    tab.type = "button";
-    tab.setAttribute("role", "tab");
-    tab.addEventListener("click", () => show(symbol));
-    return tab;
-  }));
-  byId("tabs").addEventListener("keydown", (event) => {
-    const step = {ArrowRight: 1, ArrowLeft: -1}[event.key];
-    if (!step) return;
-    show(symbols[(symbols.indexOf(chosen) + step + symbols.length) % symbols.length]);
-    byId("tabs").querySelector("[aria-selected=true]").focus();
-  });
-  show(symbols[0]);
+  makeTabs(symbols, show);
 };
 
 tell();
