@@ -154,7 +154,7 @@ def order_answer(trade: Trade, mode: Mode) -> OrderAnswer:
         filled=count_of(trade.filled),
         remaining=count_of(trade.remaining),
         avg_fill_price=money(trade.average_fill_price),
-        symbol=order.contract.symbol,
+        symbol=order.contract.local_symbol,
         action=order.action.value,
         quantity=count_of(order.quantity),
         order_type=order.order_type.value,
@@ -178,7 +178,7 @@ def unplaced_answer(order: Order, error: BrokerError, mode: Mode) -> OrderAnswer
         filled=0,
         remaining=count_of(order.quantity),
         avg_fill_price=0.0,
-        symbol=order.contract.symbol,
+        symbol=order.contract.local_symbol,
         action=order.action.value,
         quantity=count_of(order.quantity),
         order_type=order.order_type.value,
@@ -196,7 +196,7 @@ def verdict(error: BrokerError) -> tuple[str, str]:
 
 def positions_answer(symbols: Iterable[str], positions: Iterable[Position]) -> dict[str, PositionAnswer]:
     """An entry for each of `symbols`, flat or not, and for whatever else is held."""
-    held = {position.contract.symbol: position for position in positions}
+    held = {position.contract.local_symbol: position for position in positions}
     answers = {symbol: _flat() for symbol in symbols}
     answers.update({symbol: _position(position) for symbol, position in held.items()})
     return answers
@@ -245,7 +245,7 @@ def quote_answer(quote: Quote, now: int, mode: Mode) -> QuoteAnswer:
         size if math.isfinite(size) and size >= 0 else None for size in (quote.bid_size, quote.ask_size)
     )
     return QuoteAnswer(
-        symbol=quote.contract.symbol,
+        symbol=quote.contract.local_symbol,
         bid=bid,
         ask=ask,
         bid_size=bid_size,
@@ -285,7 +285,7 @@ def fill_answer(fill: Fill, mode: Mode) -> FillAnswer:
     return FillAnswer(
         exec_id=execution.exec_id,
         order_id=execution.order_id,
-        symbol=execution.contract.symbol,
+        symbol=execution.contract.local_symbol,
         action=execution.side.value,
         quantity=count_of(execution.shares),
         price=money(execution.price),

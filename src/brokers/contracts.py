@@ -8,7 +8,7 @@ from typing import Final
 
 from src.brokers.broker import Broker
 from src.domain.errors import InvalidOrderError, UnknownContractError, shown
-from src.domain.market import Contract, ContractDetails
+from src.domain.market import Contract, ContractDetails, contract_named
 from src.domain.orders import checked_amount
 
 _LONGEST_SYMBOL: Final = 20
@@ -23,7 +23,7 @@ class Contracts:
         self._details: dict[Contract, ContractDetails] = {}
 
     def find(self, symbol: object) -> Contract:
-        """Return the stock with this symbol, in either case; UnknownContractError when there is none, or none such."""
+        """Return what a symbol means, in either case: NVDA, EUR.USD; UnknownContractError when there is none such."""
         if type(symbol) is str and (known := self._contracts.get(symbol)) is not None:
             return known
         if not isinstance(symbol, str):
@@ -32,7 +32,7 @@ class Contracts:
         if not name or len(name) > _LONGEST_SYMBOL or not (name.isascii() and name.isprintable()):
             raise UnknownContractError(f"{symbol[:_LONGEST_SYMBOL]!r} is not a symbol: it is a text such as 'NVDA'")
         if name not in self._contracts:
-            self._contracts[name] = self._broker.qualify(Contract(name))
+            self._contracts[name] = self._broker.qualify(contract_named(name))
         return self._contracts[name]
 
     def price(self, contract: Contract, value: object, name: str) -> Decimal:
@@ -42,7 +42,9 @@ class Contracts:
             context.prec = 34
             if tick > 0 and price % tick:
                 near = max(tick, (price / tick).to_integral_value() * tick)
-                raise InvalidOrderError(f"{name} {price} is off the tick of {contract.symbol}, {tick}: try {near}")
+                raise InvalidOrderError(
+                    f"{name} {price} is off the tick of {contract.local_symbol}, {tick}: try {near}"
+                )
         return price
 
     def details(self, contract: Contract) -> ContractDetails:

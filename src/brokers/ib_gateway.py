@@ -331,9 +331,9 @@ class IBGatewayClient:
         contract = session.contracts.find(symbol)
         held = sum((each.quantity for each in session.broker.positions() if each.contract == contract), Decimal(0))
         if not held:
-            raise InvalidOrderError(f"there is no position in {contract.symbol} to close")
+            raise InvalidOrderError(f"there is no position in {contract.local_symbol} to close")
         action = Action.SELL if held > 0 else Action.BUY
-        return session.desk.place(session.desk.order(Wish(contract.symbol, abs(held), action)), seconds)
+        return session.desk.place(session.desk.order(Wish(contract.local_symbol, abs(held), action)), seconds)
 
     def modify_order(
         self,

@@ -15,7 +15,7 @@ def market_price(broker: Broker, contract: Contract) -> float:
         price, cause = None, str(error)
     price = _last_close(broker, contract) if price is None else price
     if price is None:
-        raise NoMarketDataError(f"no price of {contract.symbol}: {cause}")
+        raise NoMarketDataError(f"no price of {contract.local_symbol}: {cause}")
     return price
 
 

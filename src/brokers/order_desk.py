@@ -76,6 +76,8 @@ class OrderDesk:
             if wanted and price is None:
                 raise InvalidOrderError(f"a {kind} order needs a {name}")
         contract = self._contracts.find(wish.symbol)
+        if contract.currency != "USD":  # the limits on an order count dollars, and so does the account
+            raise InvalidOrderError(f"orders are in dollars: {contract.local_symbol} is quoted in {contract.currency}")
         return Order(
             contract=contract,
             action=action,

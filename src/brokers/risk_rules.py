@@ -99,9 +99,9 @@ def _halt(asked: Asked) -> Refusal | None:
 
 def _symbol(asked: Asked) -> Refusal | None:
     allowed, contract = asked.limits.symbols, asked.order.contract
-    if allowed is None or (contract.symbol in allowed and contract.sec_type == "STK"):
+    if allowed is None or (contract.local_symbol in allowed and contract.sec_type in ("STK", "CASH")):
         return None
-    what = f"{contract.symbol} {contract.sec_type}"
+    what = f"{contract.local_symbol} {contract.sec_type}"
     return refusal_of("symbol", f"the shares {', '.join(sorted(allowed))}", what, "is not traded here", "IBKR_SYMBOLS")
 
 

@@ -66,6 +66,13 @@ class Contract:
         return f"{self.symbol}.{self.currency}" if self.sec_type == "CASH" else self.symbol
 
 
+def contract_named(name: str) -> Contract:
+    """The contract that a name in capitals means: EUR.USD the pair, NVDA and BRK.B a US stock."""
+    symbol, _, currency = name.partition(".")
+    is_pair = len(symbol) == len(currency) == 3 and (symbol + currency).isalpha()
+    return Contract(symbol, "CASH", "IDEALPRO", currency) if is_pair else Contract(name)
+
+
 @fact
 class ContractDetails:
     """What a venue says of a contract: its name, its tick (dollars), its zone and its regular hours.

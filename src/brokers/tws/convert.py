@@ -143,7 +143,8 @@ def contract_from(found: Any) -> Contract:
     named = _EXCHANGES.get(found.exchange, found.exchange) or ""
     if kind == "STK" and named not in ("SMART", ""):
         named, listed = "SMART", listed or named
-    return Contract(found.symbol, kind, named or "SMART", found.currency or "USD", listed, int(found.conId or 0))
+    named = named or ("IDEALPRO" if kind == "CASH" else "SMART")  # a position bears no exchange
+    return Contract(found.symbol, kind, named, found.currency or "USD", listed, int(found.conId or 0))
 
 
 def contract_to(library: Any, contract: Contract) -> Any:

@@ -243,7 +243,7 @@ class Wire:
         """Stream five-second bars; returns the request's id."""
         request = self.next_id()
         wanted = convert.contract_to(self.module, contract)
-        self.ib.client.reqRealTimeBars(request, wanted, 5, "TRADES", False, [])
+        self.ib.client.reqRealTimeBars(request, wanted, 5, _shown_of(contract), False, [])
         return request
 
     def unsubscribe_bars(self, request: int) -> None:
@@ -270,7 +270,14 @@ class Wire:
         return list(
             await self.answer(
                 lambda ib: ib.reqHistoricalDataAsync(
-                    wanted, end, duration, _HISTORY_NAMES[seconds], "TRADES", useRTH=True, formatDate=2, timeout=0
+                    wanted,
+                    end,
+                    duration,
+                    _HISTORY_NAMES[seconds],
+                    _shown_of(contract),
+                    useRTH=True,
+                    formatDate=2,
+                    timeout=0,
                 )
             )
         )
@@ -284,6 +291,11 @@ class Wire:
         """Contracts whose symbol or name begins so; () when TWS does not say within four seconds."""
         found = await self.answer(lambda ib: ib.reqMatchingSymbolsAsync(pattern))
         return [convert.contract_from(each.contract) for each in found or []]
+
+
+def _shown_of(contract: Contract) -> str:
+    """What bars of a contract are made of: nobody prints the trades of a currency pair."""
+    return "MIDPOINT" if contract.sec_type == "CASH" else "TRADES"
 
 
 def _writer(base: Any) -> Any:

@@ -122,7 +122,7 @@ class MarketData:
         quote = self.latest.get(contract.con_id)
         if quote is None:
             raise NoMarketDataError(
-                f"no price of {contract.symbol} within {timeout:g} s: the market may be closed, or the data not "
+                f"no price of {contract.local_symbol} within {timeout:g} s: the market may be closed, or the data not "
                 "subscribed to; look at TWS's own quote of it"
             )
         return quote
