@@ -227,8 +227,9 @@ class Floor:
             order.code, order.reason = HELD, HELD_TEXT
             self.report(order, now)
             self.notice(now, HELD, HELD_TEXT, order.account, order.order_id)
-        contract, lot = order.order.contract, self.books[order.con_id].terms.round_lot
+        lot = self.books[order.con_id].terms.round_lot
         if order.quantity < lot:
+            contract = order.order.contract
             text = odd_lot(f"{order.action} {order.quantity} {contract.local_symbol}", contract.symbol, lot)
             self.notice(now, ORDER_MESSAGE, text, order.account, order.order_id)
         self.enter(order, opening)

@@ -9,6 +9,7 @@ import pytest
 
 from src.gateways.tws_codec import (
     MarketDataTypeMessage,
+    ReqHistoricalData,
     ReqMarketDataType,
     ReqMktData,
     TickPrice,
@@ -360,3 +361,11 @@ async def test_profit_and_loss_of_account_and_position(stage: Stage) -> None:
 async def test_current_time_is_the_markets(stage: Stage) -> None:
     ib = await ib_insync_client(stage)
     assert await ib.reqCurrentTimeAsync() == datetime(2025, 6, 2, 15, 0, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("show", ["HISTORICAL_VOLATILITY", "OPTION_IMPLIED_VOLATILITY", "SCHEDULE"])
+async def test_history_of_what_is_not_here_has_no_data(stage: Stage, show: str) -> None:
+    """162 ends the request in every client; ib_async takes 321 for a warning and would wait for ever."""
+    client = await Frames.started(stage)
+    client.send(ReqHistoricalData(3, NVDA, "", "1 day", "5 D", use_rth=True, what_to_show=show))
+    assert (await client.error(162)).req_id == 3

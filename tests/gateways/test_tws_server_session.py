@@ -200,6 +200,7 @@ async def test_a_request_before_start_api_is_refused(stage: Stage) -> None:
         (12, UnsupportedRequest(52, "reqFundamentalData", 12, ("2", "12", "0", "X")), 430),
         (13, UnsupportedRequest(22, "reqScannerSubscription", 13, ("13",)), 162),
         (14, UnsupportedRequest(88, "reqHistogramData", 14, ("14",)), 10188),
+        (15, UnsupportedRequest(83, "reqSmartComponents", 15, ("15", "a60001")), 354),
         (-1, UnsupportedRequest(4711, "request 4711", -1, ("1",)), 321),
         (-1, ReqAutoOpenOrders(True), 321),
         (77, CancelMktData(77), 300),

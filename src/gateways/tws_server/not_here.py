@@ -27,9 +27,11 @@ NOTHING_THERE: Final[Handlers] = {
     ReqNewsProviders: lambda client, _: client.send(NewsProviders()),
     ReqScannerParameters: lambda client, _: client.send(ScannerParameters(_NO_SCANS)),
 }
+#: IB's codes of requests that fail; 321 otherwise, which ib_async takes for a warning and waits on.
 _CODES: Final = {
     "reqFundamentalData": 430,
     "reqScannerSubscription": 162,
+    "reqSmartComponents": 354,
     "calculateImpliedVolatility": 10091,
     "calculateOptionPrice": 10091,
     "reqNewsArticle": 10172,

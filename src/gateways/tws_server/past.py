@@ -28,6 +28,13 @@ _SIZES: Final = frozenset(
 )
 _TRADES: Final = frozenset({"TRADES", "ADJUSTED_LAST"})
 _QUOTES: Final = {"MIDPOINT": (0, 0), "BID": (-1, -1), "ASK": (1, 1), "BID_ASK": (-1, 1)}
+#: What a TWS has besides: told that there is none, because ib_async takes 321 for a warning and waits on.
+_NOT_HERE: Final = frozenset(
+    {
+        "AGGTRADES", "FEE_RATE", "HISTORICAL_VOLATILITY", "OPTION_IMPLIED_VOLATILITY", "SCHEDULE",
+        "YIELD_ASK", "YIELD_BID", "YIELD_BID_ASK", "YIELD_LAST",
+    }
+)  # fmt: skip
 _TOO_MANY: Final = 50_000
 #: Sessions whose invented prices are made in one go: each takes some hundredths of a second.
 _LEAST_CHUNK: Final = 4
@@ -98,6 +105,8 @@ def parse(bar_size: str, duration: str, show: str, end: int | None) -> Question:
     if period is None or not int(period[1]):
         text = "Historical data query end date/time string or duration is invalid"
         raise invalid(f"{text}: {duration!r}", "bM")
+    if show in _NOT_HERE:
+        raise RefusedError(NO_DATA, f"{_PREFIX}HMDS query returned no data: no {show} on this gateway")
     if show not in _TRADES and show not in _QUOTES:
         raise invalid(f"Incorrect what to show: {show!r}", "bM")
     return Question(size, int(period[1]), period[2], show, end)
