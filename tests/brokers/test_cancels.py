@@ -25,6 +25,7 @@ from src.records.order_list import order_text, sessions_with_orders
 from src.runtime.market import MarketRules, seeded_market
 from src.runtime.worker import wait_until
 from src.settings import Settings
+from tests.brokers.tws.scripted import hurry
 
 NVDA = Contract("NVDA")
 LINK_LOST, LINK_BACK = "- {at: 0, code: 1100}", "- {at: 0, code: 1102}"
@@ -40,7 +41,7 @@ class Desk:
     def open(self, **fields: Any) -> GuardedBroker:
         """A session's broker under its guards."""
         settings = Settings(
-            connect_timeout=5.0, order_timeout=1.0, reconnect_delay=0.05, state_dir=self.folder, client_id=1, **fields
+            connect_timeout=20.0, order_timeout=20.0, reconnect_delay=0.05, state_dir=self.folder, client_id=1, **fields
         )
         egress = Egress()
         finding = Finding("127.0.0.1", self.gateway.port, Outcome.LISTENING)
@@ -57,7 +58,7 @@ class Desk:
     def lose_link(self, broker: GuardedBroker) -> None:
         """TWS loses IB."""
         self.gateway.play(LINK_LOST)
-        assert wait_until(lambda: not broker.is_connected, 10)
+        assert wait_until(lambda: not broker.is_connected, 60)
 
     def cancels(self) -> int:
         """How many cancels the gateway has heard."""
@@ -98,8 +99,8 @@ def test_a_cancel_while_the_link_is_down_is_kept_and_sent_once_it_is_back(
             broker.cancel_order(trade.order_id)
     assert desk.cancels() == 0
     desk.gateway.play(LINK_BACK)
-    assert wait_until(lambda: broker.trade(trade.order_id).status is OrderStatus.CANCELLED, 20)
-    assert wait_until(lambda: "after its kept cancel it is Cancelled" in caplog.text, 10)
+    assert wait_until(lambda: broker.trade(trade.order_id).status is OrderStatus.CANCELLED, 60)
+    assert wait_until(lambda: "after its kept cancel it is Cancelled" in caplog.text, 60)
     assert desk.cancels() == 1
     assert "the cancel that was kept while TWS was away is sent now" in caplog.text
     broker.disconnect()
@@ -109,15 +110,16 @@ def test_a_cancel_while_the_link_is_down_is_kept_and_sent_once_it_is_back(
 def test_a_cancel_while_tws_is_gone_is_kept_by_the_order_s_id(desk: Desk) -> None:
     broker = desk.open()
     trade = desk.place(broker)
-    desk.gateway.play("- {at: 0, action: restart, seconds: 1}")
-    assert wait_until(lambda: not broker.is_connected, 10)
+    desk.gateway.play("- {at: 0, action: restart, seconds: 3600}")
+    assert wait_until(lambda: not broker.is_connected, 60)
     with pytest.raises(CancelKeptError):
         broker.cancel_order(trade.order_id)
     with pytest.raises(NotConnectedError) as caught:
         broker.cancel_order(type(trade.order_id)(9999))
     assert not isinstance(caught.value, CancelKeptError)  # nobody knows that one
-    assert wait_until(lambda: broker.is_connected, 30)
-    assert wait_until(lambda: broker.trade(trade.order_id).status is OrderStatus.CANCELLED, 20)
+    desk.gateway.call(lambda server: server.restart(0))
+    assert wait_until(lambda: broker.is_connected, 60)
+    assert wait_until(lambda: broker.trade(trade.order_id).status is OrderStatus.CANCELLED, 60)
     assert desk.cancels() == 1
 
 
@@ -128,9 +130,9 @@ def test_one_whose_order_ended_meanwhile_is_not_sent(desk: Desk, caplog: pytest.
     with pytest.raises(CancelKeptError):
         broker.cancel_order(trade.order_id)
     desk.gateway.play("- {at: 0, action: cancel}")
-    assert wait_until(lambda: broker.trade(trade.order_id).is_done, 10)
+    assert wait_until(lambda: broker.trade(trade.order_id).is_done, 60)
     desk.gateway.play(LINK_BACK)
-    assert wait_until(lambda: "is not sent: it is not needed: the order is Cancelled" in caplog.text, 20)
+    assert wait_until(lambda: "is not sent: it is not needed: the order is Cancelled" in caplog.text, 60)
     assert desk.cancels() == 0
     broker.disconnect()
     assert desk.steps(broker)[-1] is CancelStep.DROPPED
@@ -148,7 +150,7 @@ def test_one_that_was_kept_to_the_end_is_sent_by_the_next_session(desk: Desk) ->
     assert "its cancel is kept" in order_text(shown)
     desk.gateway.behave()
     again = desk.open()
-    assert wait_until(lambda: again.trade(trade.order_id).status is OrderStatus.CANCELLED, 20)
+    assert wait_until(lambda: again.trade(trade.order_id).status is OrderStatus.CANCELLED, 60)
     assert desk.cancels() == 1
     again.disconnect()
     assert desk.open().is_connected
@@ -159,6 +161,7 @@ def test_one_that_left_and_was_not_answered_is_never_repeated(desk: Desk, caplog
     broker = desk.open()
     trade = desk.place(broker)
     desk.gateway.play("- {on: cancelOrder, action: drop}")
+    hurry(broker._inner)
     with pytest.raises(OrderOutcomeUnknownError):
         broker.cancel_order(trade.order_id)
     broker.disconnect()
@@ -175,5 +178,5 @@ def test_all_of_ours_are_kept_when_all_are_to_be_cancelled(desk: Desk) -> None:
     desk.lose_link(broker)
     OrderDesk(broker, None, 1.0).cancel_all()  # type: ignore[arg-type]  # no contract is looked up
     desk.gateway.play(LINK_BACK)
-    assert wait_until(lambda: all(broker.trade(each.order_id).is_done for each in trades), 20)
+    assert wait_until(lambda: all(broker.trade(each.order_id).is_done for each in trades), 60)
     assert desk.cancels() == 2

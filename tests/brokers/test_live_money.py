@@ -58,7 +58,7 @@ def login(request: pytest.FixtureRequest) -> Iterator[tuple[tuple[str, ...], Pap
 
 
 def settings_of(port: int, folder: Path, kind: str, allowed: str, wanted: str, **others: Any) -> Settings:
-    written = {"host": "127.0.0.1", "port": port, "state_dir": folder, "connect_timeout": 5.0}
+    written = {"host": "127.0.0.1", "port": port, "state_dir": folder, "connect_timeout": 20.0}
     return Settings(account_type=kind, allow_live=allowed, account_id=wanted, **written, **others)  # type: ignore[arg-type]
 
 

@@ -334,7 +334,7 @@ def test_too_many_messages_are_followed_by_a_pause(tws: ScriptedTws, broker: Tws
 @pytest.mark.parametrize("order_id", [2**31, 2**40, -1])
 def test_an_order_id_that_no_order_can_bear_is_refused_by_name(tws: ScriptedTws, order_id: int) -> None:
     tws.next_id = order_id
-    broker = tws.broker(connect_timeout=5.0)
+    broker = tws.broker()
     with pytest.raises(
         ConnectionFailedError, match=f"the next order id is {order_id}, .* `Reset API order ID"
     ) as caught:

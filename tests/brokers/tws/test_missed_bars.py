@@ -25,13 +25,13 @@ class Stage:
     def __init__(self, tws: ScriptedTws) -> None:
         self.tws, self.clock = tws, ManualClock(START * NS)
         never = Timing(slept=10.0**9, longest_pause=0.05)
-        self.broker: TwsBroker = tws.broker(timing=never, clock=self.clock, reconnect_delay=0.02, connect_timeout=5.0)
+        self.broker: TwsBroker = tws.broker(timing=never, clock=self.clock, reconnect_delay=0.02)
         self.broker.connect()
         self.stream: EventStream = self.broker.events(NVDA, bars=BarSize.MIN_1)
         self._subscribed()
 
     def _subscribed(self, times: int = 1) -> None:
-        wait_until(lambda: len(self.tws.asked(ReqRealTimeBars)) == times, 20)
+        wait_until(lambda: len(self.tws.asked(ReqRealTimeBars)) == times)
 
     def fives(self, first: int, last: int) -> None:
         """Five-second bars from second to second after the start, and the clock at their end."""
@@ -46,14 +46,14 @@ class Stage:
         """The connection is lost, and back when the clock stands so many seconds after the start."""
         self.clock.move_to((START + until) * NS)
         self.tws.say(lambda client: client.reset())
-        wait_until(lambda: self.broker.health().reconnects == times, 20)
+        wait_until(lambda: self.broker.health().reconnects == times)
         self._subscribed(times + 1)
 
     def told(self, count: int) -> list[tuple[type, int]]:
         """The next bars: what kind of event, and how many seconds after the start each ends."""
         found = list[tuple[type, int]]()
         while len(found) < count:
-            event = self.stream.next(timeout=20)
+            event = self.stream.next(timeout=60)
             assert event is not None
             if isinstance(event, BarClosed | BarsMissed):
                 [bar] = event.bars
