@@ -7,7 +7,6 @@ once. Nothing heavy is imported before the options have been read.
 """
 
 import argparse
-import logging
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
@@ -30,7 +29,6 @@ if TYPE_CHECKING:
     from src.trading.summary import SessionSummary
     from src.trading.trader import Trader
 
-_log = logging.getLogger(__name__)
 _DEFAULT_MINUTES: Final = 30.0
 #: 2025-01-02 09:30 New York, the first open after the closes that invented prices set out from: where an invented
 #: session that runs faster than the day begins, so that equal runs are equal.
@@ -152,7 +150,7 @@ class LiveAITrader:
         if self._options.flat_before_close is None:
             return None
         if always:
-            _log.warning("flat before the close: this market never closes; SIM_MARKET_HOURS=nyse gives it hours")
+            _warn("flat before the close: this market never closes; SIM_MARKET_HOURS=nyse gives it hours")
             return None
         return NyseCloses()
 
@@ -318,6 +316,12 @@ def _recorder(wish: argparse.Namespace, settings: "Settings") -> "Recorder":
     return Recorder(settings.state_dir, notes)
 
 
+def _warn(message: str, *values: object) -> None:
+    import logging  # as all that `--help` does without
+
+    logging.getLogger(__name__).warning(message, *values)
+
+
 def _report(settings: "Settings", session: str) -> None:
     """Write the session's report and say where; one that cannot be written takes nothing from the session."""
     from src.console.report.command import write_report
@@ -326,7 +330,7 @@ def _report(settings: "Settings", session: str) -> None:
     try:
         print(f"Report: {write_report(settings.state_dir, session)}")
     except BrokerError as error:
-        _log.warning("there is no report of this session: %s", error)
+        _warn("there is no report of this session: %s", error)
 
 
 def _settings(wish: argparse.Namespace) -> "Settings":

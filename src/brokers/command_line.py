@@ -5,15 +5,12 @@ Answers go to standard output, everything else to standard error.
 
 import errno
 import io
-import logging
 import os
 import sys
 from collections.abc import Callable
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from src.brokers.redaction import redact_logs
 from src.domain.errors import (
     BrokerError,
     ConfigurationError,
@@ -23,8 +20,6 @@ from src.domain.errors import (
     UnknownContractError,
 )
 from src.domain.market import Mode
-from src.domain.privacy import in_one_line as clean_line
-from src.domain.privacy import without_ids
 
 if TYPE_CHECKING:
     from src.brokers.findings import Finding
@@ -59,35 +54,12 @@ def prepare_streams(*, verbose: bool = False, as_json: bool = False) -> None:
 
     `as_json`: an object a line, for machines: time (ISO 8601 UTC), level, logger, message.
     """
+    from src.brokers.redaction import begin_log  # whoever asks for help alone needs no log, nor patience for its import
+
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
-    level = logging.INFO if verbose else logging.WARNING
-    logging.basicConfig(stream=sys.stderr, level=level, format="%(levelname)s: %(message)s")
-    redact_logs()
-    if as_json:
-        for handler in logging.getLogger().handlers:
-            handler.setFormatter(_JsonLines())
-
-
-class _JsonLines(logging.Formatter):
-    """A record as one line of JSON."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        """The line; a traceback is one of its fields."""
-        import json  # only who asks for it pays
-
-        from src.runtime.clock import NS, to_datetime
-
-        entry = {
-            "time": to_datetime(int(record.created * NS)).isoformat(timespec="milliseconds"),
-            "level": record.levelname,
-            "logger": record.name,
-            "message": record.getMessage(),
-        }
-        if record.exc_info:
-            entry["traceback"] = record.exc_text or self.formatException(record.exc_info)
-        return json.dumps(entry, ensure_ascii=False)
+    begin_log(verbose=verbose, as_json=as_json)
 
 
 def run_command(body: Callable[[], int]) -> int:
@@ -140,6 +112,8 @@ def _replace_closed_streams() -> None:
     while (descriptor := os.open(os.devnull, os.O_RDWR)) <= _STANDARD_ERROR:
         pass
     os.close(descriptor)
+    from pathlib import Path
+
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:
             setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115  # until the process ends
@@ -172,5 +146,7 @@ def in_one_line(error: BaseException) -> str:
         return "interrupted"
     if isinstance(error, ModuleNotFoundError):
         return f"the package {error.name} is missing here: run `make`, or activate .venv"
-    text = clean_line(without_ids(str(error))) or "no further detail"
+    from src.domain import privacy
+
+    text = privacy.in_one_line(privacy.without_ids(str(error))) or "no further detail"
     return text if isinstance(error, BrokerError) else f"{type(error).__name__}: {text}"

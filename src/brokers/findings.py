@@ -1,6 +1,5 @@
 """What a search for TWS has found, in words for machines and for people; `discovery.py` is the search itself."""
 
-import ipaddress
 from collections.abc import Sequence
 from enum import StrEnum
 from typing import Final
@@ -156,7 +155,9 @@ def nearest(findings: Sequence[Finding]) -> Finding:
 
 
 def _is_loopback(host: str) -> bool:
+    from ipaddress import ip_address
+
     try:
-        return ipaddress.ip_address(host).is_loopback
+        return ip_address(host).is_loopback
     except ValueError:
         return host.lower() == "localhost"

@@ -5,6 +5,7 @@ keeps its lines, and no ids.
 """
 
 import logging
+import sys
 from typing import Final
 
 from src.domain.privacy import in_one_line, printable, without_ids
@@ -35,3 +36,33 @@ def redact_logs() -> None:
     for handler in (*logging.getLogger().handlers, logging.lastResort):
         if handler is not None and _REDACTION not in handler.filters:
             handler.addFilter(_REDACTION)
+
+
+def begin_log(*, verbose: bool, as_json: bool) -> None:
+    """Write clean lines to standard error from now on: warnings, or when `verbose` everything; or objects of JSON."""
+    level = logging.INFO if verbose else logging.WARNING
+    logging.basicConfig(stream=sys.stderr, level=level, format="%(levelname)s: %(message)s")
+    redact_logs()
+    if as_json:
+        for handler in logging.getLogger().handlers:
+            handler.setFormatter(_JsonLines())
+
+
+class _JsonLines(logging.Formatter):
+    """A record as one line of JSON."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line; a traceback is one of its fields."""
+        import json  # only who asks for it pays
+
+        from src.runtime.clock import NS, to_datetime
+
+        entry = {
+            "time": to_datetime(int(record.created * NS)).isoformat(timespec="milliseconds"),
+            "level": record.levelname,
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        if record.exc_info:
+            entry["traceback"] = record.exc_text or self.formatException(record.exc_info)
+        return json.dumps(entry, ensure_ascii=False)

@@ -7,8 +7,10 @@ import argparse
 from collections.abc import Sequence
 from decimal import Decimal
 from math import inf, isfinite
-from pathlib import Path
-from typing import Final, NoReturn
+from typing import TYPE_CHECKING, Final, NoReturn
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _PAGE_PORT: Final = 8765
 _TIMEFRAMES: Final = ("1m", "5m", "15m", "30m", "1h", "1d")
@@ -33,7 +35,7 @@ def parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
     add("--quantity", type=_quantity, action="append", default=[], metavar="SYMBOL=N", help="shares (default 100)")
     add("--initial-capital", metavar="DOLLARS", help="cash of a new simulated account")
     add("--backend", choices=("auto", "tws", "simulated"))
-    add("--replay", type=Path, nargs="+", action="extend", default=[], metavar="FILE", help="price files or folders")
+    add("--replay", type=_path, nargs="+", action="extend", default=[], metavar="FILE", help="price files or folders")
     add("--speed", type=_speed, metavar="real|N|max", help="of a simulated market (default real; max in a replay)")
     add("--preset", choices=("ideal", "realistic"), help="how the simulated exchange fills")
     add("--fees", choices=("fixed", "commission", "none"), help="what the simulated exchange charges")
@@ -44,7 +46,7 @@ def parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
         help="working orders; flatten sells the session's shares too",
     )
     add("--flat-before-close", type=_minutes, metavar="MIN", help="sell the session's shares before each close")
-    add("--json", type=Path, metavar="FILE", help="write the summary there, too")
+    add("--json", type=_path, metavar="FILE", help="write the summary there, too")
     add("--limits", action="store_true", help="hold simulated orders to the limits of a paper account")
     add("--dry-run", action="store_true", help="show what would be sent, and send nothing")
     add(
@@ -58,7 +60,7 @@ def parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
     add("--quiet", action="store_true", help="no live view and no progress; warnings only")
     add("--log-format", choices=("text", "json"), default="text", help="of the log on standard error")
     add("--no-report", dest="report", action="store_false", help="write no journal of a replay, and no report")
-    add("--config", type=Path, metavar="FILE", help="a YAML file with settings")
+    add("--config", type=_path, metavar="FILE", help="a YAML file with settings")
     add("--require", choices=("tws",), help="exit with 3 rather than simulate")
     wish = parser.parse_args(arguments)
     wish.symbols = [symbol for group in wish.symbols or () for symbol in group]
@@ -83,6 +85,12 @@ def _number(text: str) -> float:
     if not (isfinite(number) and number > 0):
         raise argparse.ArgumentTypeError(f"expected a number above zero, not {text!r}")
     return number
+
+
+def _path(text: str) -> "Path":
+    from pathlib import Path
+
+    return Path(text)
 
 
 def _minutes(text: str) -> float:
