@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from src.brokers.tws import live_bars
 from src.brokers.tws.broker import TwsBroker
 from src.brokers.tws.timing import Timing
 from src.domain.events import BarClosed, BarsMissed
@@ -72,7 +73,9 @@ def has(client: Client, message: ReqHistoricalData) -> None:
 
 
 @pytest.fixture
-def stage(tws: ScriptedTws) -> Iterator[Stage]:
+def stage(tws: ScriptedTws, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
+    monkeypatch.setattr(live_bars, "_PATIENCE", 2.0)  # with a market that says nothing more
+    monkeypatch.setattr(live_bars, "_CHECK_SECONDS", 0.2)
     tws.on(ReqHistoricalData, has)
     found = Stage(tws)
     yield found
