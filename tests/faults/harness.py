@@ -284,6 +284,7 @@ class FaultStage:
             reader.start()
             yield told
         reader.join()
+        told += stream.unread  # what came as its reader left was told all the same
 
     def clear(self) -> None:
         """Cancel what works."""
