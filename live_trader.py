@@ -273,7 +273,7 @@ def _run(wish: argparse.Namespace, signals: "Signals", until_the_end: ExitStack)
             )
         )
         signals.stop, signals.kill = trader.interrupt, lambda: throw(settings.state_dir, "SIGUSR1")
-        settle_heap()
+        settle_heap(in_real_time=real_time)
         if real_time:
             share_processor()
         try:

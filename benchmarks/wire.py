@@ -51,16 +51,20 @@ class Figure:
 
     name: str
     value: float
-    goal: float
+    goal: float | None  # None: it is what another figure stands beside
     unit: str = "x"
     at_most: bool = True
 
     @property
     def is_reached(self) -> bool:
         """Whether the goal is."""
+        if self.goal is None:
+            return True
         return self.value <= self.goal if self.at_most else self.value >= self.goal
 
     def __str__(self) -> str:
+        if self.goal is None:
+            return f"{self.name:<58}{self.value:>12,.2f} {self.unit}"
         sign, verdict = "<=" if self.at_most else ">=", "ok" if self.is_reached else "MISSED"
         return f"{self.name:<58}{self.value:>12,.2f} {self.unit:<9}{sign} {self.goal:<10,g}{verdict}"
 
@@ -115,11 +119,13 @@ def acknowledgements(count: int) -> Iterator[Figure]:
     for side, name in (("facade", "place_market_order"), ("broker", "place_order")):
         yield Figure(f"{name} to ack / ib_insync in its own loop", median(waits[side]), 1.15)
         yield Figure("  the same, processor time of the client", median(work[side]), 1.15)
-    with server("gateway", "1") as port:
-        found = sorted(orders("facade", port, count)[0])
-        yield Figure(
-            f"place_market_order to ack, p99.9 / p50 of {count}", found[count * 999 // 1000] / median(found), 3
-        )
+    for side, goal, name in (
+        ("facade", 3.0, "place_market_order to ack"),
+        ("library", None, "  ib_insync in its own loop"),
+    ):
+        with server("gateway", "1") as port:
+            found = sorted(orders(side, port, count)[0])
+        yield Figure(f"{name}, p99.9 / p50 of {count}", found[count * 999 // 1000] / median(found), goal)
 
 
 # --- the gateway ----------------------------------------------------------------------------------------------------

@@ -29,7 +29,7 @@ _SIDES = ("BUY", "SELL")
 
 def timed(place: Callable[[str], object], orders: int) -> dict[str, Any]:
     """Place so many, buys and sells in turn."""
-    settle_heap()
+    settle_heap(in_real_time=True)
     share_processor()
     for number in range(WARM_UP):
         place(_SIDES[number % 2])
@@ -85,7 +85,7 @@ async def library(port: int, orders: int) -> dict[str, Any]:
     ib.client.MaxRequests = 0
     await ib.connectAsync("127.0.0.1", port, clientId=1)
     [contract] = await ib.qualifyContractsAsync(ib_insync.Stock("NVDA", "SMART", "USD"))
-    settle_heap()
+    settle_heap(in_real_time=True)
     found = []
     began = 0.0
     for number in range(orders + WARM_UP):

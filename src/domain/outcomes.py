@@ -50,12 +50,13 @@ class Outcomes:
     @property
     def unsettled(self) -> tuple[IntentRecord, ...]:
         """Those of which the venue may still know something that we do not."""
-        return tuple(record for record in self._records.values() if not record.state.is_settled)
+        known = tuple(self._records.values())  # at once: another thread may take a fact in meanwhile
+        return tuple(record for record in known if not record.state.is_settled)
 
     @property
     def executions(self) -> Mapping[tuple[str, str], Executed]:
         """What counts of the executions, by family and order: the latest revision of each."""
-        return {key: execution for key, (_, execution) in self._revisions.items()}
+        return {key: execution for key, (_, execution) in tuple(self._revisions.items())}
 
     def take(self, news: JournalFact) -> None:
         """Take one fact in. What concerns no intent of this journal, and what is told twice, changes nothing."""

@@ -1,5 +1,6 @@
 """The states of an intent: what is known moves forward, claims give way to facts, and nothing is counted twice."""
 
+from dataclasses import replace
 from decimal import Decimal
 from itertools import product
 
@@ -188,3 +189,20 @@ def test_telling_everything_twice_changes_nothing(facts: list[JournalFact]) -> N
     once, twice = Outcomes([INTENT, *facts]), Outcomes([INTENT, *facts, *executions])
     assert twice.records == once.records
     assert twice.executions == once.executions
+
+
+def test_what_is_open_is_told_while_another_thread_takes_facts_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The guards' watch asks while an order is being written down."""
+    outcomes = Outcomes([INTENT])
+
+    class Meanwhile:
+        """The state of an intent; while it is looked at, another intent comes."""
+
+        @property
+        def is_settled(self) -> bool:
+            outcomes.take(replace(INTENT, order_ref="aaaaaaaaaa-2"))
+            return False
+
+    monkeypatch.setattr(IntentRecord, "state", Meanwhile())
+    assert [record.order_ref for record in outcomes.unsettled] == [REF]
+    assert len(outcomes.records) == 2

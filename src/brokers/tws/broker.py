@@ -215,13 +215,14 @@ class TwsBroker:
 
     def quote(self, contract: Contract) -> Quote:
         """The newest quote; the first call subscribes and waits for it. NoMarketDataError names the cause."""
+        session = self._session
+        if contract.con_id and session.is_up and (known := session.quotes.latest.get(contract.con_id)) is not None:
+            return known  # as nearly always: a read, and no hop
         self._check_connected()
-        own = contract if contract.con_id else self.qualify(contract)
-        quote = self._session.quotes.latest.get(own.con_id)
+        own = self.qualify(contract)
+        quote = session.quotes.latest.get(own.con_id)
         if quote is None:
-            own = self.qualify(own)
-            first = self._session.first_quote(own)
-            quote = self._ask(first, FIRST_QUOTE_SECONDS + 1, f"a quote of {own.symbol}")
+            quote = self._ask(session.first_quote(own), FIRST_QUOTE_SECONDS + 1, f"a quote of {own.symbol}")
         return quote
 
     def latest_quote(self, contract: Contract) -> Quote | None:
