@@ -60,6 +60,8 @@ _MAYBE_OURS: Final = re.compile("(I[BKR]{1,3}|SIM|METRICS?|NOTIFY|RISKS?|STRATEG
 #: How like a known name a word must be to be taken for it: named as what may be meant, or held for a slip unasked.
 _NEAR: Final = 0.75
 _HARDLY_ANOTHER: Final = 0.85
+#: Set for the command that a notification runs: no setting, and no slip of one.
+_GIVEN_TO_COMMANDS: Final = frozenset({"NOTIFY_EVENT"})
 
 _KNOWN: Final = frozenset(name for names in NAMES.values() for name in names) | CREDENTIALS
 _OTHER_MODE: Final = {"paper": "IBKR_LIVE_ACCOUNT_ID", "live": "IBKR_PAPER_ACCOUNT_ID"}
@@ -80,6 +82,8 @@ def is_meant_among_others(name: str) -> bool:
     upper = name.upper()
     if upper.startswith(_OURS_ALONE):
         return True
+    if upper in _GIVEN_TO_COMMANDS:
+        return False
     return _MAYBE_OURS.match(upper) is not None and (is_known(upper) or _like(upper, _HARDLY_ANOTHER) is not None)
 
 

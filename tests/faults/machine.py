@@ -6,6 +6,7 @@ begins again on the same journal. After each the journal is held against the gat
 """
 
 import tempfile
+import traceback
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -241,6 +242,15 @@ def any_order(folder: Path, seed_: int, *, examples: int = 3, steps: int = 12) -
         run_state_machine_as_test(seed(seed_)(machine), settings=chosen)
     except Exception as error:  # noqa: BLE001  # the finding itself, or that it does not happen again
         if not found.failures:
-            found.failures.append(f"T3: {type(error).__name__}: {error}")
+            found.failures.append(f"T3: {_cause(error)}")
     found.failures = [f"{each} [seed {seed_}]" for each in found.failures[:1]]
     return found
+
+
+def _cause(error: BaseException) -> str:
+    """What was raised in the first place and where, though it did not happen again when it was tried again."""
+    again = ""
+    while isinstance(error, BaseExceptionGroup):
+        again, error = ", once and not again", error.exceptions[0]
+    where = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{type(error).__name__}: {error} ({Path(where.filename).name}:{where.lineno}{again})"
