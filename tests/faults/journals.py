@@ -36,7 +36,7 @@ def read_only(journal: Journal) -> Iterator[None]:
 @contextmanager
 def full(journal: Journal) -> Iterator[None]:
     """No row more fits on the disk, as SQLite tells it."""
-    with _failing(journal, "INSERT", "SQLITE_FULL", "database or disk is full"):
+    with _failing(journal, ("INSERT",), "SQLITE_FULL", "database or disk is full"):
         yield
 
 
@@ -55,7 +55,7 @@ def too_large(journal: Journal) -> Iterator[None]:
 @contextmanager
 def unflushed(journal: Journal) -> Iterator[None]:
     """The disk takes the bytes and fails to keep them: fsync answers EIO. What it has then, nobody knows."""
-    with _failing(journal, "COMMIT", "SQLITE_IOERR_FSYNC", "disk I/O error"):
+    with _failing(journal, ("COMMIT", "INSERT"), "SQLITE_IOERR_FSYNC", "disk I/O error"):  # one alone commits itself
         yield
 
 
@@ -88,13 +88,13 @@ def _pragma(journal: Journal, words: str) -> None:
 
 
 class _Failing:
-    """A connection on which statements that begin with a word fail, as SQLite tells it."""
+    """A connection on which statements that begin with one of some words fail, as SQLite tells it."""
 
-    def __init__(self, connection: sqlite3.Connection, word: str, error: sqlite3.OperationalError) -> None:
-        self.connection, self._word, self._error = connection, word, error
+    def __init__(self, connection: sqlite3.Connection, words: tuple[str, ...], error: sqlite3.OperationalError) -> None:
+        self.connection, self._words, self._error = connection, words, error
 
     def execute(self, words: str, *values: Any) -> sqlite3.Cursor:
-        if words.startswith(self._word):
+        if words.startswith(self._words):
             raise self._error
         return self.connection.execute(words, *values)
 
@@ -103,7 +103,7 @@ class _Failing:
 
 
 @contextmanager
-def _failing(journal: Journal, word: str, name: str, sentence: str) -> Iterator[None]:
+def _failing(journal: Journal, words: tuple[str, ...], name: str, sentence: str) -> Iterator[None]:
     error = sqlite3.OperationalError(sentence)
     error.sqlite_errorname = name
     writer = journal._writer
@@ -112,7 +112,7 @@ def _failing(journal: Journal, word: str, name: str, sentence: str) -> Iterator[
     def use(connection: Any) -> None:  # noqa: ANN401
         writer._connection = connection
 
-    journal._group.between(lambda: use(_Failing(own, word, error)))
+    journal._group.between(lambda: use(_Failing(own, words, error)))
     yield
     journal._group.between(lambda: use(own))
 

@@ -120,7 +120,7 @@ class AccountBook:
 
     def executed(self, execution: Execution, signed: Decimal) -> None:
         """An execution has moved a position by so much."""
-        self.values_are_current = False
+        self.values_are_current = self._are_told = False  # those told before it in this packet as well
         holding = self._holding(execution.contract)
         before = holding.quantity
         holding.pending.append(signed)

@@ -168,3 +168,16 @@ def test_profit_that_tws_does_not_know_yet_is_zero() -> None:
     found.profit(None, Decimal(5), None)
     assert found.pnl is not None
     assert (found.pnl.daily, found.pnl.unrealized, found.pnl.realized) == (0, 5, 0)
+
+
+def test_values_told_before_an_execution_of_the_same_packet_are_not_of_after_it() -> None:
+    found = book()
+    found.value(OURS, "TotalCashValue", "1000.00", "USD")
+    found.values_told()
+    trade(found, 5, "100")
+    found.finish()
+    assert not found.values_are_current
+    found.value(OURS, "TotalCashValue", "499.00", "USD")
+    found.values_told()
+    found.finish()
+    assert found.values_are_current
