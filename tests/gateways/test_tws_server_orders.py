@@ -440,6 +440,21 @@ async def test_an_unknown_contract_is_200(stage: Stage) -> None:
     await until(ib, lambda: trade.log[-1].errorCode == 200)
 
 
+@pytest.mark.parametrize(("name", "value"), [("tif", "GTC"), ("outsideRth", True), ("ocaGroup", "late")])
+async def test_a_change_that_cannot_be_made_is_refused_and_not_forgotten(stage: Stage, name: str, value: Ib) -> None:
+    """105, also beside a new price: a client that hears nothing believes that its order lives until cancelled."""
+    ib = await ib_insync_client(stage)
+    working = await resting(ib, await nvda(ib))
+    errors, price = codes_of(ib), working.order.lmtPrice
+    working.order.lmtPrice = price - 1
+    setattr(working.order, name, value)
+    ib.placeOrder(working.contract, working.order)
+    await until(ib, lambda: errors)
+    assert errors == [(working.order.orderId, 105)]
+    (kept,) = await ib.reqAllOpenOrdersAsync()
+    assert kept.order.lmtPrice == price
+
+
 async def test_order_ids_do_not_go_back(stage: Stage) -> None:
     """103 for one that was used or left out; 104 and 105 for changes that cannot be made."""
     from ib_insync import LimitOrder, MarketOrder

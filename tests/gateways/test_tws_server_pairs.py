@@ -193,6 +193,24 @@ async def test_a_market_order_makes_a_position_and_a_balance(pair_stage: Stage) 
     await until(ib, lambda: any(item.contract.localSymbol == "EUR.USD" for item in ib.portfolio()))
 
 
+async def test_a_balance_that_is_sold_is_told_to_be_nothing(pair_stage: Stage) -> None:
+    """Or clients would count for ever with the euros that they heard of last."""
+    ib = await ib_insync_client(pair_stage)
+    from ib_insync import MarketOrder
+
+    def balances() -> dict[str, float]:
+        tags = ("CashBalance", "TotalCashBalance", "NetLiquidationByCurrency")
+        return {
+            row.tag: float(row.value) for row in ib.accountValues(ACCOUNT) if row.currency == "EUR" and row.tag in tags
+        }
+
+    contract = await qualified(ib)
+    await filled(ib, contract, MarketOrder("BUY", 20_000))
+    await until(ib, lambda: balances().get("CashBalance") == 20_000)
+    await filled(ib, contract, MarketOrder("SELL", 20_000))
+    await until(ib, lambda: set(balances().values()) == {0})
+
+
 async def test_a_limit_order_is_changed_and_cancelled_to_the_twentieth_of_a_pip(pair_stage: Stage) -> None:
     ib = await ib_insync_client(pair_stage)
     from ib_insync import LimitOrder

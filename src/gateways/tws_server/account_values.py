@@ -62,9 +62,9 @@ def account_rows(view: AccountView) -> list[AccountRow]:
 
 
 def ledger_rows(view: AccountView) -> list[AccountRow]:
-    """The ledger's rows, for the base currency and for the account's own, and the balance of each other one held."""
+    """The ledger's rows, for the base currency and for the account's own, and the balance of each other one traded."""
     summary, pnl = view.summary, view.pnl
-    held = [each for each in view.positions if each.contract.sec_type == "CASH" and each.quantity]
+    held = [each for each in view.positions if each.contract.sec_type == "CASH"]
     stock = sum((each.market_value for each in view.positions if each.contract.sec_type != "CASH"), _ZERO)
     amounts = {
         "AccruedCash": view.accrued,

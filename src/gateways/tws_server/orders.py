@@ -26,7 +26,7 @@ from src.gateways.tws_server import order_news as news
 from src.gateways.tws_server.connection import Connection
 from src.gateways.tws_server.context import Context, Handlers
 from src.gateways.tws_server.order_news import Placed
-from src.gateways.tws_server.placing import foreign, to_change, to_order
+from src.gateways.tws_server.placing import check_same, foreign, to_change, to_order
 from src.gateways.tws_server.refusals import (
     ALREADY_FILLED,
     CANCEL_TOO_LATE,
@@ -219,7 +219,7 @@ class OrderDesk:
             raise RefusedError(DUPLICATE_ORDER, "Duplicate order id")
         wanted = self._new(placed.client_id, placed.order_id, message).order
         if placed.exchange_id is None:
-            to_change(placed.order, wanted)
+            check_same(placed.order, wanted)
             placed.ask(message.order, wanted)
             if message.order.transmit:
                 self._transmit(placed)

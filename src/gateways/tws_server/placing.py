@@ -1,6 +1,6 @@
 """A client's order as the exchange's, and back. What the exchange cannot do is refused, never half done."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from functools import lru_cache
 from typing import Final
@@ -83,17 +83,26 @@ def _price(asked: Decimal | None) -> Decimal | None:
     return round(price, PRICE_DECIMALS)
 
 
+def check_same(order: Order, wanted: Order) -> None:
+    """RefusedError 105 where `wanted` is no change of `order` but another order."""
+    _check(order, wanted, ("contract", "action", "order_type", "account"))
+
+
 def to_change(order: Order, wanted: Order) -> OrderChange | None:
-    """What turns `order` into `wanted`; None when it already is. RefusedError 105 for what may not change."""
-    same = ("contract", "action", "order_type", "account")
-    if any(getattr(order, name) != getattr(wanted, name) for name in same):
-        raise RefusedError(MISMATCH, "Order being modified does not match original order.")
+    """What turns `order`, which works, into `wanted`; None when it already is. RefusedError 105 for what stays."""
+    check_same(order, wanted)
+    _check(order, wanted, ("tif", "outside_rth", "oca_group"), " A working order's quantity and prices can be changed.")
     change = OrderChange(
         quantity=_changed(order.quantity, wanted.quantity),
         limit_price=_changed(order.limit_price, wanted.limit_price),
         stop_price=_changed(order.stop_price, wanted.stop_price),
     )
     return None if change == OrderChange() else change
+
+
+def _check(order: Order, wanted: Order, names: Sequence[str], more: str = "") -> None:
+    if any(getattr(order, name) != getattr(wanted, name) for name in names):
+        raise RefusedError(MISMATCH, f"Order being modified does not match original order.{more}")
 
 
 def _changed(old: Decimal | None, new: Decimal | None) -> Decimal | None:
