@@ -248,11 +248,12 @@ class Journal:
             sentence = self._fail(f"the journal {self.path} was removed or replaced while in use", lasting=True)
             raise JournalUnavailableError(sentence)
         waiting = [self._waiting.popleft() for _ in range(len(self._waiting))] if None in groups else []
-        began = monotonic()
+        began, place = monotonic(), self._writer.place
         try:
             errors = self._writer.write(waiting, [group or () for group in groups], prepared)
         except BaseException as error:
-            self._waiting.extendleft(reversed(waiting))
+            if self._writer.place == place:  # not written, whatever broke it off
+                self._waiting.extendleft(reversed(waiting))
             if not isinstance(error, sqlite3.Error):
                 raise
             passing = getattr(error, "sqlite_errorname", "").startswith(_PASSING)

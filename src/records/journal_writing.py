@@ -49,6 +49,11 @@ class JournalWriter:
         self._own = self._identities()
 
     @property
+    def place(self) -> int:
+        """The place of the last row that was written."""
+        return self._seq
+
+    @property
     def is_in_place(self) -> bool:
         """Whether the file still bears its name: one that was removed takes writes that nobody will read."""
         return self._identities() == self._own
@@ -82,8 +87,10 @@ class JournalWriter:
                     self._insert_alone([each])
                 errors = [self._insert_alone(group) for group in groups]
                 connection.execute("COMMIT")
-        except BaseException:
+        except BaseException as error:
             self._take_back(seq)
+            if not isinstance(error, sqlite3.Error):  # Ctrl-C is told once SQLite is done, and all may be written
+                self._seq = last_place(connection)
             raise
         self._commits += 1
         return errors
