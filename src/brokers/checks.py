@@ -28,7 +28,7 @@ from src.brokers.command_line import (
 from src.brokers.findings import Finding
 from src.brokers.opening import Play
 from src.domain.errors import InvalidOrderError
-from src.domain.market import Mode
+from src.domain.market import Mode, contract_named
 from src.domain.orders import OrderStatus, checked_action, checked_quantity
 from src.settings import load_settings
 
@@ -221,7 +221,7 @@ def _position_line(symbol: str, position: PositionAnswer) -> str:
     if position["market_price"] is None:
         return f"{symbol}: flat"
     return (
-        f"{symbol}: {position['position']} shares at ${position['average_cost']:,.4f}, "
+        f"{symbol}: {position['position']} shares at {_price(position['average_cost'], symbol)}, "
         f"worth {_dollars(position['market_value'])}, unrealized {_dollars(position['unrealized_pnl'])}"
     )
 
@@ -230,9 +230,17 @@ def _dollars(amount: float) -> str:
     return f"{'-' if amount < 0 else ''}${abs(amount):,.2f}"
 
 
+def _price(amount: float, symbol: str) -> str:
+    """A price with its last decimal, two of them at least; one in dollars is shown as such."""
+    whole, _, part = f"{amount:,.6f}".partition(".")
+    sign = "$" if contract_named(symbol).currency == "USD" else ""
+    return f"{sign}{whole}.{part.rstrip('0'):0<2}"
+
+
 def _check_price(client: "IBGatewayClient", options: argparse.Namespace) -> CheckResult:
     price, quote = client.get_current_price(options.symbol), client.get_quote(options.symbol)
-    line = f"{quote['symbol']}: ${price:,.2f} ({quote['source']}), bid {quote['bid']}, ask {quote['ask']}"
+    shown = _price(price, quote["symbol"])
+    line = f"{quote['symbol']}: {shown} ({quote['source']}), bid {quote['bid']}, ask {quote['ask']}"
     return CheckResult({"price": price, **quote}, [line])
 
 
@@ -259,7 +267,7 @@ def _check_order(client: "IBGatewayClient", options: argparse.Namespace) -> Chec
 
 
 def _order_line(order: OrderAnswer) -> str:
-    price = f" at ${order['avg_fill_price']:,.4f}" if order["filled"] else ""
+    price = f" at {_price(order['avg_fill_price'], order['symbol'])}" if order["filled"] else ""
     return (
         f"order {order['order_id'] or 'without id'}: {order['action']} {order['quantity']} {order['symbol']}, "
         f"{order['status']}, {order['filled']} filled{price}"

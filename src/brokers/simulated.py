@@ -155,8 +155,9 @@ class SimulatedBroker:
             found.contract.currency,
         ):
             listed = ", ".join(sorted(self._by_symbol))
+            other = f": {found.contract.local_symbol} is {found.contract.sec_type} here" if found is not None else ""
             raise UnknownContractError(
-                f"no {contract.sec_type} {contract.symbol!r} in {contract.currency} on the simulated exchange; "
+                f"no {contract.sec_type} {contract.symbol!r} in {contract.currency} on the simulated exchange{other}; "
                 f"it lists {listed}",
                 candidates=tuple(sorted(self._by_symbol)),
             )

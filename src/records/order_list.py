@@ -50,7 +50,7 @@ def order_answers(sessions: Sequence[SessionOrders]) -> list[Mapping[str, object
         {
             "order_ref": record.order_ref,
             "order_id": record.order_id,
-            "symbol": record.intent.symbol,
+            "symbol": record.intent.contract.local_symbol,
             "side": record.intent.action.value,
             "quantity": _number(record.quantity),
             "state": record.state.value,
@@ -106,7 +106,7 @@ def _row(record: IntentRecord) -> tuple[str, ...]:
         iso(record.updated)[:-1].replace("T", " "),
         record.order_ref,
         "" if record.order_id is None else str(record.order_id),
-        record.intent.symbol,
+        record.intent.contract.local_symbol,
         record.intent.action,
         f"{_number(record.quantity):,}",
         record.state,

@@ -152,7 +152,11 @@ def _refused(facts: Sequence[JournalFact], intents: Mapping[str, Intent]) -> tup
 
 
 def _words(intent: Intent | None) -> str:
-    return "" if intent is None else f"{intent.action} {intent.quantity:f} {intent.symbol} {intent.order_type}"
+    return (
+        ""
+        if intent is None
+        else f"{intent.action} {intent.quantity:f} {intent.contract.local_symbol} {intent.order_type}"
+    )
 
 
 def _remarks(facts: Sequence[JournalFact]) -> tuple[Remark, ...]:

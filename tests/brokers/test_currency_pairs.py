@@ -77,3 +77,9 @@ def test_a_pair_that_is_not_listed_is_unknown(either: IBGatewayClient) -> None:
 @pytest.mark.parametrize("stock", ["NVDA", "BRK.B", "BRK B", "EURUSD", "AB.CDE"])
 def test_other_names_are_stocks(stock: str) -> None:
     assert contract_named(stock) == Contract(stock)
+
+
+def test_a_pair_asked_for_as_a_stock_is_told_what_it_is(client: IBGatewayClient) -> None:
+    """A list that holds the very name is no answer."""
+    with pytest.raises(UnknownContractError, match=r"no STK 'EUR\.USD' .*: EUR\.USD is CASH here"):
+        client.broker.qualify(Contract("EUR.USD"))

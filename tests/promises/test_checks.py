@@ -355,3 +355,14 @@ def test_the_connection_check_says_what_was_tried_and_what_to_change(
     assert lines[-1].startswith("👉 Start TWS")
     assert "Enable ActiveX and Socket Clients" in done.stdout
     assert ("SIMULATED (prices are invented)" in done.stdout) is (fallback == "auto")
+
+
+def test_a_pair_is_shown_to_its_last_decimal_in_its_own_currency_and_by_its_whole_name(run: Run) -> None:
+    """A pip is 0.0001 and a tick half of it; yen are no dollars; EUR may be one pair or another."""
+    assert "$" not in run(GATEWAY, "--test", "price", "--symbol", "USD.JPY", **SIMULATED).stdout
+    order = answer(run(GATEWAY, "--test", "order", "--symbol", "eur.usd", "--quantity", "20000", "--json", **SIMULATED))
+    assert order["passed"]
+    held = answer(run(GATEWAY, "--test", "positions", "--json", **SIMULATED))["result"]["EUR.USD"]["average_cost"]
+    shown = run(GATEWAY, "--test", "positions", **SIMULATED).stdout
+    assert f"EUR.USD: 20000 shares at ${held:.6f}".rstrip("0") in shown
+    assert " EUR.USD " in run("-m", "src", "orders", cwd=ROOT, **SIMULATED).stdout
