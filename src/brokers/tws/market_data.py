@@ -144,6 +144,7 @@ class MarketData:
         if name in _OF_PRICE:
             setattr(subscription, _OF_PRICE[name], market_size(size))
         subscription.prices += 1
+        subscription.stale = False  # a size, or a word about the prices, would not make old ones new
         self._touch(subscription)
         if name == "last" and self.on_trade is not None and value > 0:
             self.on_trade(subscription.contract, value, market_size(size))
@@ -165,6 +166,8 @@ class MarketData:
         subscription = self._by_request.get(request)
         if subscription is None:
             return False
+        if data_type == _LIVE != subscription.data_type:  # what is known is not: it comes anew
+            subscription.bid = subscription.ask = subscription.last = subscription.close = math.nan
         subscription.data_type, subscription.said_type = data_type, True
         self._touch(subscription)
         return True
@@ -204,7 +207,6 @@ class MarketData:
             self._events.append(Notice(self._now(), code, said))
 
     def _touch(self, subscription: _Subscription) -> None:
-        subscription.stale = False
         if not subscription.changed:
             subscription.changed = True
             self._changed.append(subscription)

@@ -187,6 +187,39 @@ def test_a_market_that_is_half_told_is_never_crossed(tws: ScriptedTws, broker: T
     wait_until(lambda: broker.quote(NVDA).bid == 121.0)
 
 
+@pytest.mark.parametrize("kind", [2, 3])
+def test_prices_of_before_do_not_become_live_ones(tws: ScriptedTws, kind: int) -> None:
+    """TWS says that live prices come from now on: at the open, or once somebody has subscribed to them."""
+    broker = paper(tws)
+    prices = ((66, 120.5), (67, 120.6)) if kind == 3 else ((1, 120.5), (2, 120.6))
+    tws.on(ReqMktData, ticks(kind, *prices))
+    before = broker.quote(NVDA)
+    assert before.source is not Source.LIVE
+    [asked] = tws.asked(ReqMktData)
+    tws.say(lambda client: client.send(MarketDataTypeMessage(asked.req_id, 1)))
+    broker.tws(lambda ib: ib.reqCurrentTimeAsync())
+    assert broker.quote(NVDA) == before
+    live = TickPrice(asked.req_id, 1, 125.5, 100, 0), TickPrice(asked.req_id, 2, 125.6, 100, 0)
+    tws.say(lambda client: client.send(*live))
+    wait_until(lambda: broker.quote(NVDA).ask == 125.6)
+    assert (broker.quote(NVDA).bid, broker.quote(NVDA).source) == (125.5, Source.LIVE)
+    broker.disconnect()
+
+
+def test_a_size_does_not_make_prices_new_that_are_stale(tws: ScriptedTws, broker: TwsBroker) -> None:
+    """The farm is down, and a last size, or the kind of prices, still comes: a price has to."""
+    tws.on(ReqMktData, MARKET)
+    own = broker.quote(NVDA).contract
+    [asked] = tws.asked(ReqMktData)
+    late = TickSize(asked.req_id, 3, 700), MarketDataTypeMessage(asked.req_id, 1)
+    tws.say(lambda client: client.error(-1, 2103, "Market data farm connection is broken:usfarm"))
+    tws.say(lambda client: client.send(*late))
+    broker.tws(lambda ib: ib.reqCurrentTimeAsync())
+    assert broker.latest_quote(own) is None
+    tws.say(lambda client: client.send(TickPrice(asked.req_id, 1, 120.52, 300, 0)))
+    wait_until(lambda: broker.latest_quote(own) is not None)
+
+
 def test_a_quote_that_never_comes_ends_with_the_connection(tws: ScriptedTws, broker: TwsBroker) -> None:
     tws.on(ReqMktData, lambda client, _: client.reset())
     since = monotonic()
