@@ -45,7 +45,7 @@ test: $(VENV)/.dev .env  ## set up, then check, then every test
 check: $(VENV)/.dev  ## lint, format, types, import contracts
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/ruff format --check --quiet .
-	@$(BIN)/mypy src tests ops $(wildcard *.py)
+	@$(BIN)/mypy src tests ops benchmarks $(wildcard *.py)
 	@$(BIN)/lint-imports --no-logo
 
 prove: $(VENV)/.dev  ## inject faults for MINUTES=5 (WORKERS=n at once), and say what that proves (docs/reliability.md)

@@ -99,7 +99,7 @@ def timed_loop(todo: Sequence[Step]) -> int:
 
 def book() -> Book:
     """A book that no bar of the steps reaches."""
-    quiet = Book(MSFT, 100, 0)
+    quiet = Book(MSFT, Listed(MSFT, Decimal("0.01")).terms(NoFees()), 0)
     quiet.set_guards()
     return quiet
 

@@ -38,7 +38,7 @@ def count(name: str, arrays: dict[str, np.ndarray]) -> Count:
     """Replay a tape under callgrind."""
     print(f"{name}: {len(arrays['start']):,} bars of each symbol ...", file=sys.stderr)
     file = OUT / f"{name}.npz"
-    np.savez(file, **arrays)
+    np.savez(file, **arrays)  # type: ignore[arg-type]  # no array is called allow_pickle
     done = subprocess.run(
         [
             *("valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null"),

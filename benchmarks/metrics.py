@@ -12,6 +12,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from http.client import HTTPConnection
+from math import inf
 from pathlib import Path
 from statistics import median
 from time import perf_counter, process_time, thread_time
@@ -21,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from src.brokers.broker import Broker
 from src.brokers.opening import Play, open_broker
-from src.brokers.tws.broker import TwsBroker
+from src.brokers.tws.asking import RequestCounts
 from src.brokers.tws.market_data import MarketData
 from src.console.metrics import SessionMetrics
 from src.console.metrics_server import MetricsServer
@@ -39,8 +40,8 @@ from src.trading.sma import MovingAverageCross
 from src.trading.trader import Trader
 
 ROUNDS: Final = 5
-TICKS: Final = 10_000
-PAIRS: Final = 200
+TICKS: Final = 4_000
+PAIRS: Final = 1_000
 MOST_OF_A_CALL: Final = 0.05
 MOST_NS_A_TICK: Final = 50.0
 SAMPLE: Final = Path(__file__).resolve().parents[1] / "data" / "sample"
@@ -84,7 +85,7 @@ class Ticking:
     def events(self, *contracts: Contract, bars: BarSize | None = None) -> EventStream:
         """So many quotes, then the end; each is heard by the session before the next one is made."""
         events: list[Event] = []
-        quotes = MarketData(wall_clock, events, lambda _: 7)
+        quotes = MarketData(wall_clock, events, lambda _: 7, lambda _: None, inf)
         quotes.mode = Mode.PAPER
         quotes.subscribe(contracts[0])
         price, finish, take = quotes.price, quotes.finish, events.pop
@@ -205,13 +206,14 @@ def main() -> int:
             environ={}, backend="simulated", symbols="MSFT,AAPL", state_dir=folder, metrics_port=0, metrics_linger=0
         )
         thread = LoopThread("bench")
-        count = TwsBroker(settings, "127.0.0.1", 7497).count
+        count = RequestCounts().count
         a_call, a_count = best(lambda: calls(thread), lambda: counting(count))
         thread.stop()
         alone, watched = best(lambda: replay(settings, ()), lambda: replay(settings, (counters(),)))
         inner = open_broker(settings, Play(replay=(SAMPLE,), speed=float("inf"))).broker
         quiet_tick = min(ticks(inner) for _ in range(ROUNDS))
-        watched_tick = difference(lambda: ticks(inner), lambda: ticks(inner, counters()))
+        watching = counters()
+        watched_tick = difference(lambda: ticks(inner), lambda: ticks(inner, watching))
         with MetricsServer(settings) as server:
             replay(settings, (server.session,))
             a_scrape = min(scrape(server) for _ in range(ROUNDS))

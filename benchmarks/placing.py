@@ -99,7 +99,7 @@ def theirs(port: int, file: int) -> Iterator[Callable[[str], None]]:
     """Places one share through ib_insync alone, after one append and one fdatasync, and waits for its fill."""
     from ib_insync import IB, MarketOrder, Stock
 
-    ib: Any = IB()  # type: ignore[no-untyped-call]
+    ib: Any = IB()
     ib.connect("127.0.0.1", port, clientId=2)
     contract = Stock("NVDA", "SMART", "USD")
     ib.qualifyContracts(contract)

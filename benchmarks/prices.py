@@ -51,4 +51,4 @@ def turning(bars: int, first: float, turn: float, last: float) -> dict[str, np.n
 if __name__ == "__main__":
     file = Path(sys.argv[1])
     file.parent.mkdir(parents=True, exist_ok=True)
-    np.savez(file, **tape())
+    np.savez(file, **tape())  # type: ignore[arg-type]  # no array is called allow_pickle
