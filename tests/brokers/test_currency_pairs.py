@@ -2,12 +2,14 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from decimal import Decimal
 
 import pytest
 
 from src.brokers.ib_gateway import IBGatewayClient
 from src.domain.errors import InvalidOrderError, UnknownContractError
 from src.domain.market import Contract, contract_named
+from src.domain.orders import OrderId
 from src.settings import Settings
 from tests.gateways.tws_stage import Stage
 
@@ -54,6 +56,15 @@ def test_its_orders_keep_to_its_tick(either: IBGatewayClient) -> None:
     assert either.cancel_order(order["order_id"])
     with pytest.raises(InvalidOrderError, match=r"off the tick of EUR\.USD"):
         either.place_limit_order("EUR.USD", 20_000, 0.50003, "BUY")
+
+
+def test_another_quantity_leaves_its_price_as_it_is(either: IBGatewayClient) -> None:
+    """What the venue says of an order has as many decimals as the order."""
+    placed = either.place_limit_order("EUR.USD", 20_000, 0.50005, "BUY")["order_id"]
+    assert placed is not None
+    assert either.modify_order(placed, quantity=21_000)["quantity"] == 21_000
+    assert either.broker.trade(OrderId(placed)).order.limit_price == Decimal("0.50005")
+    assert either.cancel_order(placed)
 
 
 def test_its_bars_have_no_volume(either: IBGatewayClient) -> None:

@@ -17,6 +17,7 @@ from src.domain.account import OrderPreview
 from src.domain.facts import fact
 from src.domain.market import Contract, ContractDetails
 from src.domain.orders import (
+    PRICE_DECIMALS,
     AccountId,
     Action,
     CommissionReport,
@@ -255,8 +256,8 @@ def order_from(contract: Contract, found: Any) -> Order:
         Action.BUY if found.action == "BUY" else Action.SELL,
         money(found.totalQuantity),
         kind,
-        _four_decimals(limit) if kind.has_limit else None,
-        _four_decimals(stop) if kind.has_stop else None,
+        _in_decimals(limit) if kind.has_limit else None,
+        _in_decimals(stop) if kind.has_stop else None,
         tif,
         bool(found.outsideRth),
         AccountId(found.account or ""),
@@ -266,8 +267,9 @@ def order_from(contract: Contract, found: Any) -> Order:
     )
 
 
-def _four_decimals(value: Decimal | None) -> Decimal | None:
-    return None if value is None else number(round(value, 4))
+def _in_decimals(value: Decimal | None) -> Decimal | None:
+    """A price with as many decimals as an order may have."""
+    return None if value is None else number(round(value, PRICE_DECIMALS))
 
 
 def _reference(text: str | None) -> str:

@@ -78,6 +78,7 @@ def library_order(**changes: Any) -> Any:
 KINDS = [
     Order(NVDA, Action.BUY, Decimal(10), account=AccountId("DU1"), order_ref="a-1"),
     Order(NVDA, Action.SELL, Decimal(1), OrderType.LIMIT, Decimal("120.55"), tif=TimeInForce.GTC),
+    Order(NVDA, Action.BUY, Decimal(20_000), OrderType.STOP_LIMIT, Decimal("1.08505"), Decimal("1.084995")),
     Order(NVDA, Action.SELL, Decimal(7), OrderType.STOP, None, Decimal("99.99"), oca_group="g", parent_id=OrderId(3)),
     Order(NVDA, Action.BUY, Decimal(7), OrderType.STOP_LIMIT, Decimal("130.01"), Decimal(130), TimeInForce.IOC, True),
 ]
