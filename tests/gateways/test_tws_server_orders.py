@@ -410,6 +410,7 @@ REJECTED: dict[str, tuple[dict[str, Any], int]] = {
     "another account": ({"account": "DU999999"}, 201),
     "an algorithm": ({"algoStrategy": "Adaptive"}, 201),
     "all or none": ({"allOrNone": True}, 201),
+    "more than its limit at discretion": ({"discretionaryAmt": 0.05}, 201),
     "a parent that is not there": ({"parentId": 77}, 201),
     "a long reference": ({"orderRef": "x" * 41}, 201),
 }

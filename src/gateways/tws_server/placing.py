@@ -31,6 +31,7 @@ _NOT_SIMULATED: Final[tuple[tuple[str, Callable[[WireOrder], object]], ...]] = (
     ("conditions", lambda order: order.conditions),
     ("hedges", lambda order: order.hedge_type),
     ("all or none", lambda order: order.all_or_none),
+    ("discretionary amounts", lambda order: order.discretionary_amt),
     ("a minimum quantity", lambda order: order.min_qty),
     ("good after time", lambda order: order.good_after_time),
     ("scale orders", lambda order: order.scale_price_increment),
