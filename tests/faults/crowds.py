@@ -18,7 +18,7 @@ from src.domain.errors import BrokerError, OrderRefusedError
 from src.domain.orders import Action, Order, OrderType
 from src.runtime.clock import monotonic
 from tests.faults import oracle
-from tests.faults.harness import GRACE, LIFTED, NVDA, PREVIEW, FaultStage, wait_for
+from tests.faults.harness import CALM, GRACE, LIFTED, NVDA, PATIENT, PREVIEW, FaultStage, wait_for
 from tests.faults.proxy import Do, Shape, Way
 from tests.faults.results import Result, chance_of
 from tests.faults.ruler import Ruler
@@ -152,8 +152,8 @@ def race(folder: Path, seed: int, *, rounds: int = 2) -> Result:
     name, rule = chance.choice([("RISK_MAX_POSITION", "position"), ("RISK_MAX_OPEN_ORDERS", "open_orders")])
     most = chance.randint(1, 9)
     limits = {**LIFTED, name: str(most)}
-    settings = {"order_timeout": 20.0, "risk": limits, "max_requests_per_second": 1000}
-    with FaultStage(folder, seed=seed, settings=settings) as stage:
+    settings = {**PATIENT, "risk": limits, "max_requests_per_second": 1000}
+    with FaultStage(folder, seed=seed, timing=CALM, settings=settings) as stage:
         broker = stage.open()
         for number in range(rounds):
             price = round(Decimal(str(broker.quote(NVDA).bid)) * Decimal("0.99"), 2)

@@ -65,11 +65,18 @@ class Schedule:
         self._lock = Lock()
         self.failed = 0
 
-    def following(self) -> tuple[str, int, Sizes] | None:
-        """The next trial and seed; None when none could end in time."""
+    def following(self, goes_first: bool) -> tuple[str, int, Sizes] | None:
+        """The next trial and seed; None when none could end in time.
+
+        A process that goes before others takes what is held against the clock, as long as enough of that is wanted.
+        """
         with self._lock:
             left = self._ends - monotonic()
             names = [name for name in self._names if left > self._each(name, "seconds", 0.0)]
+            if goes_first:
+                names = [name for name in names if PROOFS[name].is_timed and self._share(name) < 1] or names
+            else:
+                names = [name for name in names if not PROOFS[name].is_timed] or names
             if left <= 0 or not names:
                 return None
             name = min(names, key=self._share)

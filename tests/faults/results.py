@@ -33,6 +33,7 @@ class Proof:
     """A trial, the invariants that its trials count for, what one trial is, and how many are aimed at.
 
     `at_length` is how large one seed's trials are in `make prove`; in `make test` they are as small as they can be.
+    One that `is_timed` is held against the clock: it goes before others that the machine could do meanwhile.
     """
 
     run: Trial
@@ -40,6 +41,7 @@ class Proof:
     unit: str
     wanted: int
     at_length: Sizes = field(default_factory=dict)
+    is_timed: bool = False
 
 
 def chance_of(name: str, seed: int) -> Random:

@@ -20,7 +20,7 @@ _TASKS: Final = Path("/proc/self/task")
 _PAUSE: Final = 0.005
 _READ_EVERY: Final = 0.05
 #: Later by so much, and it was held up.
-_HELD_UP: Final = 0.02
+_HELD_UP: Final = 0.05
 
 
 class Ruler:

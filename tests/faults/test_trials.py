@@ -85,9 +85,11 @@ def test_who_is_furthest_behind_is_next_and_seeds_go_on_where_they_ended(tmp_pat
     record.add("T2", 40, Result(PROOFS["T2"].wanted // 2), 1.0)
     record.add("T1", 70, Result(PROOFS["T1"].wanted // 4), 1.0)
     schedule = Schedule(record, ["T1", "T2"], None, monotonic() + 1000)
-    turns = [schedule.following() for _ in range(3)]
+    turns = [schedule.following(each) for each in (True, True, False)]
     assert [turn and turn[:2] for turn in turns] == [("T1", 71), ("T1", 72), ("T2", 41)]
-    assert Schedule(record, ["T1", "T2"], None, monotonic() + 0.5).following() is None  # no seed of them is as quick
+    assert (
+        Schedule(record, ["T1", "T2"], None, monotonic() + 0.5).following(True) is None
+    )  # no seed of them is as quick
 
 
 def test_counts_of_other_code_are_added_only_when_asked_for(tmp_path: Path) -> None:
@@ -105,5 +107,5 @@ def test_a_process_that_dies_is_a_finding_and_another_goes_on(tmp_path: Path) ->
     """No trial is called so; the process says why on its own and ends."""
     tasks = iter([("T12", 1, {"nothing": 1}), ("NONE", 1, {}), ("T12", 1, {"examples": 1})])
     found: list[Result] = []
-    work(1, str(tmp_path), lambda: next(tasks, None), lambda *done: found.append(done[2]))
+    work(1, str(tmp_path), lambda _: next(tasks, None), lambda *done: found.append(done[2]))
     assert [bool(each.failures) for each in found] == [True, True, False]
