@@ -248,6 +248,10 @@ class Books:
                 self.positions[con_id] = self.positions.get(con_id, _ZERO) + each_adjusted.shares
         return unsettled
 
+    def symbol_of(self, con_id: int) -> str:
+        """The symbol that executions of this contract have told; empty when none has."""
+        return next((each.symbol for each in self.outcomes.executions.values() if each.con_id == con_id), "")
+
     def adjust(self, contract: Contract, shares: Decimal, reason: str) -> None:
         """Take over the venue's position where no execution explains it."""
         con_id = contract.con_id

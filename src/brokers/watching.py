@@ -335,7 +335,7 @@ class Watch:
         for con_id, shares in differences.items():
             if patience and self._unexplained.get(con_id) != shares:
                 continue
-            contract = contracts.get(con_id) or Contract("", con_id=con_id)
+            contract = contracts.get(con_id) or Contract(self._books.symbol_of(con_id), con_id=con_id)
             if first:
                 self._books.adjust(contract, shares, "held when this journal began")
                 continue

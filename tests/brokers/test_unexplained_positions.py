@@ -9,6 +9,7 @@ import pytest
 from src.brokers import kill, watching
 from src.brokers.guarded import GuardedBroker
 from src.brokers.opening import NoBrokerError, Play, open_broker
+from src.brokers.tws.broker import TwsBroker
 from src.domain.errors import OrderRefusedError
 from src.domain.journal_facts import Adjusted, Executed
 from src.domain.market import Contract
@@ -85,6 +86,21 @@ def test_what_nothing_explains_is_taken_over_told_and_blocked_until_a_person_say
         again.place_order(Order(Contract("NVDA"), Action.BUY, Decimal(1)))
     again.disconnect()
     assert len(kill.resume(tmp_path)) >= 1
+
+
+def test_a_position_that_is_no_longer_listed_is_told_by_its_symbol(
+    gateway: PaperGateway, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As after an execution that TWS annuls while its word of that is still on its way."""
+    broker = opened(gateway, tmp_path)
+    broker.place_order(Order(Contract("NVDA"), Action.BUY, Decimal(7)))
+    assert wait_until(lambda: len(facts(tmp_path, Executed)) == 1, 60)
+    monkeypatch.setattr(TwsBroker, "positions", lambda _: ())
+    assert wait_until(lambda: "the position in NVDA moved by -7, and no execution explains it" in caplog.text, 60)
+    broker.disconnect()
+    [adjusted] = facts(tmp_path, Adjusted)
+    assert isinstance(adjusted, Adjusted)
+    assert (adjusted.symbol, adjusted.shares) == ("NVDA", Decimal(-7))
 
 
 def test_what_has_moved_while_the_connection_was_gone_is_blocked_within_seconds(
