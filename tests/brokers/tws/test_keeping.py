@@ -277,6 +277,8 @@ def test_after_a_sleep_of_the_computer_everything_is_old_until_it_was_asked_for(
     day.ahead = 7_200 * NS
     assert changes(stream, 2) == [False, True]
     assert len(tws.asked(ReqExecutions)) == looks + 1
+    wait_until(lambda: len(tws.asked(ReqMktData)) > 1)  # it has left, and may still be on its way
+    broker.qualify(NVDA)
     assert len(tws.asked(ReqMktData)) == 2
     assert broker.health().reconnects == 0
 
