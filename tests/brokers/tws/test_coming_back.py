@@ -29,6 +29,7 @@ from src.gateways.tws_codec import (
     StartApi,
 )
 from src.records.metrics.labels import reconnect_reason
+from src.runtime.bridge import EventStream
 from src.runtime.clock import NS, wall_clock
 from tests.brokers.tws.scripted import PATIENCE, Client, ScriptedTws, accept, hurry, wait_until
 
@@ -56,6 +57,15 @@ def lose(tws: ScriptedTws) -> None:
     tws.say(lambda client: client.reset())
 
 
+def changes(stream: EventStream, count: int) -> list[ConnectionChanged]:
+    """So many of them, waited for: the broker's state changes a moment before it is told."""
+    found: list[ConnectionChanged] = []
+    while len(found) < count and (event := stream.next(timeout=PATIENCE)) is not None:
+        if isinstance(event, ConnectionChanged):
+            found.append(event)
+    return found
+
+
 def test_it_comes_back_by_itself_and_subscribes_once(tws: ScriptedTws, broker: TwsBroker) -> None:
     stream = broker.events(NVDA)
     wait_until(lambda: len(tws.asked(ReqMktData)) == 1)
@@ -65,8 +75,7 @@ def test_it_comes_back_by_itself_and_subscribes_once(tws: ScriptedTws, broker: T
         wait_until(lambda times=times: len(tws.asked(ReqMktData)) == times + 1)  # type: ignore[misc]
     assert broker.is_connected
     assert broker.health().error is None
-    changes = [event.connected for event in stream.arrived() if isinstance(event, ConnectionChanged)]
-    assert changes == [False, True] * 3
+    assert [each.connected for each in changes(stream, 6)] == [False, True] * 3
 
 
 def test_a_fill_of_meanwhile_is_announced_once(tws: ScriptedTws, broker: TwsBroker) -> None:
@@ -176,7 +185,7 @@ def test_a_lost_link_is_one_change_however_often_it_is_told(tws: ScriptedTws, br
     wait_until(lambda: not broker.is_connected)
     tws.say(lambda client: client.error(-1, 1102, "restored"))
     wait_until(lambda: broker.is_connected)
-    assert [each.connected for each in stream.arrived() if isinstance(each, ConnectionChanged)] == [False, True]
+    assert [each.connected for each in changes(stream, 2)] == [False, True]
 
 
 def test_it_does_not_trade_on_a_look_that_is_not_answered(tws: ScriptedTws) -> None:
@@ -345,9 +354,11 @@ def test_an_order_id_that_no_order_can_bear_is_refused_by_name(tws: ScriptedTws,
 
 def test_an_impossible_order_id_later_ends_the_connection(tws: ScriptedTws, broker: TwsBroker) -> None:
     """No order leaves under an id that means another one to TWS."""
+    stream = broker.events()
     tws.say(lambda client: client.send(NextValidId(2**31)))
-    wait_until(lambda: not broker.is_connected)
-    assert f"the next order id is {2**31}" in (broker.health().error or "")
+    [lost] = changes(stream, 1)
+    assert not lost.connected
+    assert f"the next order id is {2**31}" in lost.reason
 
 
 def test_a_sleep_of_the_computer_is_said_once(
@@ -356,7 +367,7 @@ def test_a_sleep_of_the_computer_is_said_once(
     stream = broker.events()
     broker.tws(lambda _: broker._session.has_slept(7200.0))
     wait_until(lambda: broker.is_connected)
-    told = [event for event in stream.arrived() if isinstance(event, ConnectionChanged)]
+    told = changes(stream, 2)
     assert [event.connected for event in told] == [False, True]
     assert reconnect_reason(told[0].reason) == "sleep"
     [record] = [each for each in caplog.records if "stood still for 7200 s" in each.getMessage()]
