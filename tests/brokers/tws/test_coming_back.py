@@ -213,6 +213,7 @@ def test_a_lost_message_is_healed_by_the_next_look_and_told(tws: ScriptedTws, br
 
     tws.on(ReqExecutions, filled)
     wait_until(lambda: broker.trade(order_id).is_done)
+    broker.tws(lambda _: None)  # the round of the loop that shows it tells it as well
     notices = [each for each in stream.arrived() if isinstance(each, Notice)]
     assert len([each for each in notices if "had not told" in each.text]) == 1
 
@@ -326,6 +327,7 @@ def test_an_unknown_message_is_a_warning(tws: ScriptedTws, broker: TwsBroker, ca
     tws.say(lambda client: client.error(-1, 98765, "Something new."))
     tws.say(lambda client: client.error(-1, 2104, "Market data farm connection is OK:usfarm"))
     wait_until(lambda: len(broker.messages) >= 2)
+    broker.tws(lambda _: None)  # the round of the loop that shows it tells it as well
     assert [each.code for each in stream.arrived() if isinstance(each, Notice)] == [98765]
     assert [record.levelname for record in caplog.records if "98765" in record.getMessage()] == ["WARNING"]
 
