@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from src.brokers import kill
-from src.domain.codes import CODES
+from src.domain.codes import CODES, NOT_ALLOWED
 from src.domain.errors import BrokerError, NotConnectedError, OrderOutcomeUnknownError, OrderRefusedError
 from src.domain.events import Event, Filled
 from src.domain.market import BarSize
@@ -301,7 +301,7 @@ def say_code(stage: FaultStage, kind: str, code: int, action: str, state: str, r
         found.append(f"I1: {heard} requests arrived of {sent} that were made")
     stage.clear()
     kill.resume(stage.settings.state_dir)  # a fill that was kept from the client for long is a position unexplained
-    if stage.is_read_only:  # a code of those words: until the next connection nothing is ordered
+    if stage.is_read_only or code in NOT_ALLOWED:  # until the next session nothing is ordered, or not of that symbol
         stage.restart()
     return found
 
