@@ -194,6 +194,8 @@ class Trader:
             return
         if not self._equity.idle:
             self._equity.mark(bars)
+        if self._observers:
+            self._observers.deciding(bars)
         for bar in bars:
             try:
                 wanted = tuple(self._strategy.on_bar(bar, self.portfolio) or ())

@@ -1,9 +1,8 @@
 """T13: the journal cannot be written, in every way a file can fail: nothing new leaves, and cancels pass."""
 
-import resource
 import sqlite3
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, closing, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,25 +11,7 @@ from src.domain.orders import OrderStatus
 from src.records.journal import Journal
 from tests.faults.harness import CALM, PATIENT, FaultStage, pause, wait_for
 from tests.faults.results import Result, chance_of
-
-Fault = Callable[[Journal], AbstractContextManager[None]]
-
-
-@contextmanager
-def locked(journal: Journal) -> Iterator[None]:
-    """Another program, such as a backup, holds the file for longer than anybody waits."""
-    with closing(sqlite3.connect(journal.path, isolation_level=None)) as holder:
-        holder.execute("BEGIN EXCLUSIVE")
-        yield
-        holder.execute("ROLLBACK")
-
-
-@contextmanager
-def read_only(journal: Journal) -> Iterator[None]:
-    """The file system has been remounted."""
-    _pragma(journal, "query_only = ON")
-    yield
-    _pragma(journal, "query_only = OFF")
+from tests.records.journal_faults import Fault, locked, log_removed, read_only, removed, too_large
 
 
 @contextmanager
@@ -41,50 +22,15 @@ def full(journal: Journal) -> Iterator[None]:
 
 
 @contextmanager
-def too_large(journal: Journal) -> Iterator[None]:
-    """The system itself refuses to write, as at the end of a disk or of a quota: nothing beyond 4 KB of any file."""
-    del journal
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, limits[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-
-
-@contextmanager
 def unflushed(journal: Journal) -> Iterator[None]:
     """The disk takes the bytes and fails to keep them: fsync answers EIO. What it has then, nobody knows."""
     with _failing(journal, ("COMMIT", "INSERT"), "SQLITE_IOERR_FSYNC", "disk I/O error"):  # one alone commits itself
         yield
 
 
-@contextmanager
-def removed(journal: Journal) -> Iterator[None]:
-    """Somebody tidied up; SQLite alone would go on writing into nowhere."""
-    aside = journal.path.with_suffix(".aside")
-    journal.path.rename(aside)
-    yield
-    aside.rename(journal.path)
-
-
-@contextmanager
-def log_removed(journal: Journal) -> Iterator[None]:
-    """Somebody took the write-ahead log for rubbish."""
-    log, aside = journal.path.with_name(f"{journal.path.name}-wal"), journal.path.with_suffix(".aside")
-    log.rename(aside)
-    yield
-    aside.rename(log)
-
-
 FAULTS: Final[tuple[Fault, ...]] = (locked, full, read_only, too_large, unflushed, removed, log_removed)
 #: What passes by itself. After any other nobody knows what the disk has, and the next session finds out.
 _PASSING: Final = (locked, full)
-
-
-def _pragma(journal: Journal, words: str) -> None:
-    connection = journal._writer._connection
-    journal._group.between(lambda: connection.execute(f"PRAGMA {words}").close())
 
 
 class _Failing:

@@ -1,9 +1,6 @@
 """Rows of the fault matrix (docs/fault_matrix.md) that no other test has: over the proxy, judged by the oracle."""
 
 import logging
-import resource
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +11,7 @@ from src.domain.orders import Origin
 from tests.faults import oracle
 from tests.faults.harness import CALM, PATIENT, TIMING, FaultStage, wait_for
 from tests.faults.proxy import Do, Shape, Way
+from tests.process_limits import limited
 
 
 def test_a_newer_server_than_anybody_knows_is_spoken_to_in_words_that_we_know(tmp_path: Path) -> None:
@@ -93,24 +91,13 @@ def test_a_session_lives_on_bytes_however_they_come(tmp_path: Path, shape: Shape
         assert stage.settled() == []
 
 
-@contextmanager
-def _no_more_files() -> Iterator[None]:
-    """This process can open nothing: every descriptor below its limit is taken."""
-    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (3, limits[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
-
-
 def test_without_a_free_descriptor_no_order_is_lost_and_it_comes_back(tmp_path: Path) -> None:
     """Row 71: orders over the connection that there is, its end, and attempts that cannot even make a socket."""
     with FaultStage(tmp_path) as stage:
         broker = stage.open()
         stage.proxy.witness = None  # it opens the journal
         order = stage.order("BUY", 3, ref="a-1")
-        with _no_more_files():
+        with limited("RLIMIT_NOFILE", 3):  # every descriptor below it is taken
             stage.attempt(order)
             stage.proxy.end(Do.RESET)
             assert wait_for(lambda: not broker.is_connected, 60.0)

@@ -3,14 +3,12 @@
 import logging
 import os
 import random
-import shutil
 import signal
-import sqlite3
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from itertools import count, islice
 from pathlib import Path
 
@@ -24,9 +22,9 @@ from src.records.journal import Journal
 from src.records.journal_reading import JournalReader
 from src.runtime.clock import monotonic
 from tests.records.conftest import ACCOUNT, SESSIONS, OpenJournal, intent, session_facts
+from tests.records.journal_faults import Fault, locked, log_removed, read_only, removed, replaced, too_large
 
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="Windows lets nobody remove a file that is open")
-Fault = Callable[[Journal], AbstractContextManager[None]]
 
 
 def impatient(journal: Journal) -> None:
@@ -35,13 +33,11 @@ def impatient(journal: Journal) -> None:
 
 
 @contextmanager
-def locked(journal: Journal) -> Iterator[None]:
-    """A backup tool holds the file."""
+def held(journal: Journal) -> Iterator[None]:
+    """A backup tool holds the file for longer than the test waits."""
     impatient(journal)
-    other = sqlite3.connect(journal.path, isolation_level=None)
-    other.execute("BEGIN EXCLUSIVE")
-    yield
-    other.close()
+    with locked(journal):
+        yield
 
 
 @contextmanager
@@ -54,56 +50,6 @@ def full(journal: Journal) -> Iterator[None]:
     connection.execute("PRAGMA max_page_count = 1000000")
 
 
-@contextmanager
-def read_only(journal: Journal) -> Iterator[None]:
-    """The file system has been remounted."""
-    journal._writer._connection.execute("PRAGMA query_only = ON")
-    yield
-    journal._writer._connection.execute("PRAGMA query_only = OFF")
-
-
-@contextmanager
-def too_large(journal: Journal, length: int = 4096) -> Iterator[None]:
-    """The system refuses to write beyond a length, as with a quota."""
-    del journal
-    import resource
-
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (length, limits[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-
-
-@contextmanager
-def removed(journal: Journal) -> Iterator[None]:
-    """Somebody tidied up; SQLite alone would go on writing into nowhere."""
-    aside = journal.path.with_suffix(".aside")
-    journal.path.rename(aside)
-    yield
-    aside.rename(journal.path)
-
-
-@contextmanager
-def replaced(journal: Journal) -> Iterator[None]:
-    """Somebody restored an old copy."""
-    aside = journal.path.with_suffix(".aside")
-    journal.path.rename(aside)
-    shutil.copy(aside, journal.path)
-    yield
-    aside.rename(journal.path)
-
-
-@contextmanager
-def log_removed(journal: Journal) -> Iterator[None]:
-    """Somebody took the write-ahead log for rubbish."""
-    log, aside = journal.path.with_name(f"{journal.path.name}-wal"), journal.path.with_suffix(".aside")
-    log.rename(aside)
-    yield
-    aside.rename(log)
-
-
 _numbers = count(1000)
 
 
@@ -113,7 +59,7 @@ def fill(journal: Journal) -> None:
         journal.intend([intent(number)])
 
 
-PASSING = [locked, full]
+PASSING = [held, full]
 LASTING = [read_only, *([] if sys.platform == "win32" else [too_large, removed, replaced, log_removed])]
 
 
@@ -152,7 +98,7 @@ def test_no_intent_passes_a_journal_that_cannot_write(
 def test_a_lock_that_passes_is_noticed_without_a_new_order(open_journal: OpenJournal) -> None:
     """The journal tries again by itself: whoever looks at `failed` first would wait for ever otherwise."""
     journal = open_journal()
-    with locked(journal), pytest.raises(JournalUnavailableError):
+    with held(journal), pytest.raises(JournalUnavailableError):
         journal.intend([intent(1)])
     deadline = monotonic() + 60
     while journal.failed is not None and monotonic() < deadline:

@@ -12,6 +12,7 @@ from src.domain.events import BarsMissed, ConnectionChanged, Event
 from src.domain.market import Bar, Contract, Mode
 from src.domain.orders import Order, OrderId, Trade
 from src.runtime.bridge import EventStream
+from src.trading.observer import Observer
 from src.trading.portfolio import Portfolio
 from src.trading.trader import Trader
 from tests.trading.test_trader import Scripted, at_bar, buy, nothing, plan
@@ -61,6 +62,21 @@ class Shaky:
         return self._inner.place_order(order)
 
 
+class Steps(Observer):
+    """When the strategy is asked, and when it has answered."""
+
+    def __init__(self) -> None:
+        self.steps = list[str]()
+
+    def deciding(self, bars: Sequence[Bar]) -> None:
+        """Keep that."""
+        self.steps.append("deciding" if bars else "deciding on nothing")
+
+    def bars(self, bars: Sequence[Bar], equity: float) -> None:
+        """Keep that too."""
+        self.steps.append("decided on" if bars and equity else "decided on nothing")
+
+
 def test_a_connection_that_comes_back_takes_nothing_from_the_session(
     market: Market, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -83,9 +99,11 @@ def test_bars_that_were_missed_are_seen_and_nothing_is_sent_for_them(
     missed = Bar(contract, 0, 2**62, 10.0, 10.0, 10.0, 10.0, 1.0)
     strategy = Scripted(lambda bar, _: [buy(bar)] if bar.end == missed.end else [])
     broker = Shaky(inner, {1: False, 2: True}, missed=missed)
-    trader = Trader(broker, strategy, plan("MSFT"))
+    watching = Steps()
+    trader = Trader(broker, strategy, plan("MSFT"), [watching])
     assert trader.run().bars == 5
     assert missed in strategy.seen
+    assert watching.steps == ["deciding", "decided on"] * 5  # or a decision would take as long as the outage
     assert broker.placed == []
     assert "not sent: the strategy wanted it at a bar of" in caplog.text
 
