@@ -163,8 +163,8 @@ def resting(order_id: int, account: int) -> bytes:
     return frame(encode_request(PlaceOrder(order_id, contract, order), VERSION))
 
 
-#: openOrder and orderStatus, first PreSubmitted, then Submitted: where a quote stands TWS tells a resting order so.
-MESSAGES_PER_ORDER = 4
+#: openOrder and orderStatus, Submitted: without latency an order rests in the moment in which it is taken.
+MESSAGES_PER_ORDER = 2
 
 
 def gateway_orders(count: int) -> Iterator[Figure]:

@@ -6,7 +6,8 @@ What it does, and where it departs from the market:
   earlier print. After a bar nothing stands, so a market order placed on a close fills at the next open; after a quote
   the market stands, so it fills at once. Quotes lapse at midnight in New York: a day without quotes trades on bars.
 - Statuses go PreSubmitted, then Submitted when the order rests or has filled in part, then Filled, Cancelled or
-  Inactive (rejected), in the order in which TWS sends them: execution, order status, commission, position.
+  Inactive (rejected), in the order in which TWS sends them: execution, order status, commission, position. An order
+  that rests in the moment in which it is taken is told once, as Submitted.
 - DAY orders expire at the close, those with `outside_rth` four hours later. An order placed while the market is
   closed is held until the open (399). GTC orders do not work outside their hours and keep their price and time.
 - A bracket's exits enter inside their parent's first fill and close no more than the parent has opened; a fill of one
@@ -132,7 +133,8 @@ class Exchange:
     def submit(self, account: AccountId, order: Order, now: int) -> tuple[Event, ...]:
         """Take an order, as an exit where it names a parent.
 
-        Its first event, an `OrderChanged`, bears its id and says PreSubmitted or Inactive.
+        Its first event, an `OrderChanged`, bears its id and says PreSubmitted, Inactive, or Submitted where it rests at
+        once.
         """
         if order.parent_id is not None:
             return self.submit_exit(account, order.parent_id, order, now)

@@ -330,6 +330,9 @@ class Floor:
     def _rests(self, order: Working, time: int) -> None:
         if order.status is OrderStatus.PRE_SUBMITTED and order.triggered:  # a stop is PreSubmitted until it is elected
             order.status = OrderStatus.SUBMITTED
+            last = self.out[-1] if self.out else None
+            if isinstance(last, OrderChanged) and last.trade.order_id == order.order_id:
+                self.out.pop()  # it was taken in this very moment: both are told in one step
             self.report(order, time)
 
     def _lapses(self, order: Working, time: int) -> None:

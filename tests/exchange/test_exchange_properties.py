@@ -30,9 +30,10 @@ PENDING, PRE, SUBMITTED, CANCELLED, FILLED, INACTIVE = (
     OrderStatus.FILLED,
     OrderStatus.INACTIVE,
 )
-#: What may follow a status. A rejected order is never acknowledged; a cancel on its way is not taken back.
+#: What may follow a status. An order that rests at once is told so in one step; a rejected one is never acknowledged; a
+#: cancel on its way is not taken back.
 NEXT: dict[OrderStatus | None, set[OrderStatus]] = {
-    None: {PRE, INACTIVE},
+    None: {PRE, SUBMITTED, INACTIVE},
     PRE: {PRE, SUBMITTED, PENDING, CANCELLED, FILLED},
     SUBMITTED: {SUBMITTED, PENDING, CANCELLED, FILLED},
     PENDING: {PENDING, CANCELLED, FILLED},

@@ -56,6 +56,20 @@ def test_a_resting_order_is_submitted_when_it_has_reached_its_book() -> None:
     assert [trade.perm_id, trade.remaining] == [order_id, 10]
 
 
+def test_an_order_that_rests_where_it_is_taken_is_told_once() -> None:
+    """A quote stands and nothing takes time: Submitted at once, as TWS tells it too. With a latency it is two steps."""
+    exchange = new_exchange()
+    exchange.quote(quote(0, 99.98, 100.02))
+    [trade] = trades_of(exchange.submit(ACCOUNT, buy(10, "99.00"), at(1)))
+    assert (trade.status, trade.remaining, trade.time) == (OrderStatus.SUBMITTED, 10, at(1))
+    assert statuses(exchange.submit(ACCOUNT, buy(10, "100.02"), at(1))) == ["PreSubmitted", "Filled"]
+    assert statuses(exchange.submit(ACCOUNT, sell(10, stop="90.00"), at(1))) == ["PreSubmitted"]
+    slow = new_exchange(preset_of("realistic"))
+    slow.quote(quote(0, 99.98, 100.02))
+    assert statuses(slow.submit(ACCOUNT, buy(10, "99.00"), at(1))) == ["PreSubmitted"]
+    assert statuses(slow.advance(at(2))) == ["Submitted"]
+
+
 def test_ids_are_counters_and_unknown_ones_are_named() -> None:
     """Orders, executions: nothing comes from chance."""
     exchange = new_exchange()

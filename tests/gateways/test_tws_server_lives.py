@@ -77,9 +77,7 @@ async def test_a_marketable_order(stage: Stage, version: int) -> None:
 async def test_a_resting_order_its_change_and_its_cancel(stage: Stage) -> None:
     client = await Frames.started(stage)
     resting = order("LMT", lmt_price=Decimal(100))
-    assert await after(stage, client, PlaceOrder(1, NVDA, resting)) == [
-        "5 PreSubmitted", "3 PreSubmitted 0/10", "5 Submitted", "3 Submitted 0/10"
-    ]  # fmt: skip
+    assert await after(stage, client, PlaceOrder(1, NVDA, resting)) == ["5 Submitted", "3 Submitted 0/10"]
     changed = order("LMT", lmt_price=Decimal(101))
     assert await after(stage, client, PlaceOrder(1, NVDA, changed)) == ["5 Submitted", "3 Submitted 0/10"]
     assert await after(stage, client, CancelOrder(1)) == ["3 Cancelled 0/10", "error 202"]

@@ -98,7 +98,7 @@ async def test_a_limit_order_rests_is_changed_and_cancelled(stage: Stage) -> Non
     ib = await ib_insync_client(stage)
     contract = await nvda(ib)
     trade = await resting(ib, contract)
-    assert statuses(trade) == ["PendingSubmit", "PreSubmitted", "Submitted"]
+    assert statuses(trade) == ["PendingSubmit", "Submitted"]
     perm_id = trade.order.permId
     trade.order.lmtPrice += 1
     ib.placeOrder(contract, trade.order)
