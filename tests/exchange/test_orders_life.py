@@ -61,7 +61,7 @@ def test_an_order_that_rests_where_it_is_taken_is_told_once() -> None:
     exchange = new_exchange()
     exchange.quote(quote(0, 99.98, 100.02))
     [trade] = trades_of(exchange.submit(ACCOUNT, buy(10, "99.00"), at(1)))
-    assert (trade.status, trade.remaining, trade.time) == (OrderStatus.SUBMITTED, 10, at(1))
+    assert (trade.status, trade.remaining, trade.time) == (OrderStatus.SUBMITTED, Decimal(10), at(1))
     assert statuses(exchange.submit(ACCOUNT, buy(10, "100.02"), at(1))) == ["PreSubmitted", "Filled"]
     assert statuses(exchange.submit(ACCOUNT, sell(10, stop="90.00"), at(1))) == ["PreSubmitted"]
     slow = new_exchange(preset_of("realistic"))
