@@ -30,8 +30,8 @@ from src.domain.errors import (
     OrderRefusedError,
 )
 from src.domain.limits import RiskLimits
-from src.domain.market import Contract, Mode, Quote, Source
-from src.domain.orders import Bracket, Order, Origin, Trade
+from src.domain.market import Contract, Mode, Quote, Shortability, Source
+from src.domain.orders import Action, Bracket, Order, Origin, Trade
 from src.runtime.clock import NS, monotonic
 from src.runtime.worker import new_lock
 
@@ -62,6 +62,7 @@ class _Market:
     tick: Decimal | None
     sessions: tuple[tuple[int, int], ...] | None
     summary: AccountSummary | None
+    shortability: Shortability | None = None
 
 
 class Admission:
@@ -202,7 +203,17 @@ class Admission:
         summary = self._summary()
         if summary is not None and not self._watched:
             self.look_at_losses(summary)
-        return _Market(quote, details.min_tick, known, summary)
+        return _Market(quote, details.min_tick, known, summary, self._shortability(order))
+
+    def _shortability(self, order: Order) -> Shortability | None:
+        """What the venue says of borrowing, where an order could be a short sale and such are allowed."""
+        if not self.limits.short_sales or order.action is Action.BUY:
+            return None
+        try:
+            return self._broker.shortability(order.contract)
+        except BrokerError as error:
+            _log.info("whether %s can be borrowed is not known: %s", order.contract.symbol, error)
+            return None
 
     def _exposure(self, order: Order, market: _Market) -> Exposure:
         """All that an order is held against. Orders are read before positions: what fills between counts twice."""
@@ -233,6 +244,7 @@ class Admission:
             tuple(self._sent),
             self.books.round_trips,
             halt,
+            market.shortability,
         )
 
     def _halt(self, contract: Contract) -> str:

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from src.domain.account import AccountPnL, AccountSummary, OrderPreview, Position
 from src.domain.facts import fact
-from src.domain.market import Bar, BarSize, Contract, ContractDetails, Mode, Quote
+from src.domain.market import Bar, BarSize, Contract, ContractDetails, Mode, Quote, Shortability
 from src.domain.orders import AccountId, Bracket, Fill, Order, OrderChange, OrderId, Trade
 from src.records.metrics.histogram import Histogram
 from src.runtime.bridge import EventStream
@@ -99,6 +99,10 @@ class Broker(Protocol):
 
     def latest_quote(self, contract: Contract) -> Quote | None:
         """Return the newest quote that has come, None when there is none: for who looks on. Never waits, never asks."""
+        ...
+
+    def shortability(self, contract: Contract) -> Shortability | None:
+        """What the venue has said of borrowing a stock's shares; None: nothing, not even after a moment's wait."""
         ...
 
     def bars(self, contract: Contract, size: BarSize, count: int, *, end: datetime | None = None) -> Bars:

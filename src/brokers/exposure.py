@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Final
 
 from src.domain.account import Position
-from src.domain.market import Contract, Quote
+from src.domain.market import Contract, Quote, Shortability
 from src.domain.orders import Action, Order, OrderId, Trade
 
 _ZERO: Final = Decimal(0)
@@ -56,6 +56,7 @@ class Exposure:
     sent: tuple[tuple[int, Order], ...] = ()  # of the last minute, with their times
     round_trips: int = 0
     halt: str = ""
+    shortability: Shortability | None = None  # None: not told, or not asked for
 
     def held(self, contract: Contract) -> Decimal:
         """Shares of a contract, negative when short."""

@@ -4,7 +4,7 @@ from datetime import datetime
 
 from src.brokers.broker import Bars, Broker
 from src.domain.account import AccountPnL, AccountSummary, Position
-from src.domain.market import BarSize, Contract, ContractDetails, Quote
+from src.domain.market import BarSize, Contract, ContractDetails, Quote, Shortability
 
 
 class Readings:
@@ -28,6 +28,10 @@ class Readings:
     def latest_quote(self, contract: Contract) -> Quote | None:
         """Return the newest quote that has come."""
         return self._inner.latest_quote(contract)
+
+    def shortability(self, contract: Contract) -> Shortability | None:
+        """Whether shares can be borrowed."""
+        return self._inner.shortability(contract)
 
     def bars(self, contract: Contract, size: BarSize, count: int, *, end: datetime | None = None) -> Bars:
         """Up to `count` closed bars."""

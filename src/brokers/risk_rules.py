@@ -8,7 +8,7 @@ from typing import Final
 
 from src.brokers.exposure import Exposure, same_contract
 from src.domain.limits import RiskLimits
-from src.domain.market import Contract, Source
+from src.domain.market import Contract, ShortLevel, Source
 from src.domain.orders import Action, Order, OrderType
 
 _ZERO: Final = Decimal(0)
@@ -216,16 +216,36 @@ def _position(asked: Asked) -> Refusal | None:
 
 
 def _short(asked: Asked) -> Refusal | None:
-    if asked.limits.short_sales or asked.order.action is Action.BUY:
+    if asked.order.action is Action.BUY or asked.limits.is_plain:  # a simulated venue refuses by itself
         return None
     would = asked.exposure.would_hold(asked.order)
     if would >= 0:
         return None
     symbol = asked.order.contract.symbol
+    if asked.limits.short_sales:
+        return _borrow(asked, min(asked.exposure.held(asked.order.contract), _ZERO) - would)
     return refusal_of(
         "short_sale", "0", f"{would:,f}", f"shares of {symbol} with the sales that work: cancel those that close the "
         "position a second time", "RISK_SHORT_SALES",
     )  # fmt: skip
+
+
+def _borrow(asked: Asked, shares: Decimal) -> Refusal | None:
+    """Whether the venue says that so many shares can be borrowed. What may be located it holds until they are (404)."""
+    found, symbol = asked.exposure.shortability, asked.order.contract.symbol
+    if asked.order.contract.sec_type != "STK":
+        return None
+    if found is None:
+        return Refusal(
+            "short_sale", "shares to borrow", "unknown",
+            f"short_sale: the venue has not said whether shares of {symbol} can be borrowed, and without that none are "
+            "sold short (RISK_SHORT_SALES); nothing was sent",
+        )  # fmt: skip
+    if found.level is ShortLevel.UNAVAILABLE:
+        return refusal_of("short_sale", "0", f"{shares:,f}", f"shares of {symbol} to borrow, which nobody lends")
+    if found.level is ShortLevel.AVAILABLE and found.shares is not None and shares > found.shares:
+        return refusal_of("short_sale", f"{found.shares:,}", f"{shares:,f}", f"shares of {symbol} to borrow")
+    return None
 
 
 def _gross(asked: Asked) -> Refusal | None:

@@ -17,7 +17,7 @@ from src.domain.errors import (
     UnknownOrderError,
 )
 from src.domain.events import Event, Notice, OrderChanged
-from src.domain.market import BarSize, Contract, ContractDetails, Mode, Quote
+from src.domain.market import BarSize, Contract, ContractDetails, Mode, Quote, Shortability, ShortLevel
 from src.domain.orders import AccountId, Bracket, Fill, Order, OrderChange, OrderId, OrderStatus, Trade
 from src.domain.rejections import CANCEL_TOO_LATE, CANCEL_UNKNOWN, UNKNOWN_ORDER
 from src.exchange.state import ExchangeState
@@ -174,6 +174,16 @@ class SimulatedBroker:
             return self.quote(contract)
         except (NoMarketDataError, NotConnectedError, UnknownContractError):
             return None
+
+    def shortability(self, contract: Contract) -> Shortability | None:
+        """Shares without limit, or none at all; None for what is not borrowed, as currencies are not."""
+        self._check_connected()
+        own = self.qualify(contract)
+        if own.sec_type != "STK":
+            return None
+        lends = self._venue.exchange.lends(own)
+        level = ShortLevel.AVAILABLE if lends else ShortLevel.UNAVAILABLE
+        return Shortability(level, None if lends else 0, self.now())
 
     def bars(self, contract: Contract, size: BarSize, count: int, *, end: datetime | None = None) -> Bars:
         """Up to `count` closed bars, oldest first."""

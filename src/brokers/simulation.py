@@ -79,7 +79,11 @@ def _seeded(settings: "Settings", play: "Play", state: ExchangeState | None) -> 
 
 def _rules(settings: "Settings") -> MarketRules:
     return MarketRules(
-        preset=settings.sim_preset, hours=settings.sim_market_hours, fees=settings.sim_fees, seed=settings.sim_seed
+        preset=settings.sim_preset,
+        hours=settings.sim_market_hours,
+        fees=settings.sim_fees,
+        seed=settings.sim_seed,
+        hard_to_borrow=settings.sim_hard_to_borrow,
     )
 
 

@@ -87,6 +87,26 @@ class ContractDetails:
     sessions: tuple[tuple[int, int], ...] = ()
 
 
+class ShortLevel(StrEnum):
+    """How hard shares are to borrow, in the three steps of TWS's shortable tick."""
+
+    AVAILABLE = "available"  # on the shelf
+    LOCATE = "locate"  # may be found: TWS holds the order meanwhile (404)
+    UNAVAILABLE = "unavailable"
+
+
+@fact
+class Shortability:
+    """What a venue has said of borrowing a contract's shares for a short sale, at `as_of` (epoch ns).
+
+    `shares` are those on offer, None where they were not told.
+    """
+
+    level: ShortLevel
+    shares: int | None
+    as_of: int
+
+
 class Bar(NamedTuple):
     """Prices traded in [start, end): dollars, volume in shares, times in epoch nanoseconds."""
 

@@ -30,7 +30,6 @@ class Admission:
     sessions: Sessions
     at_work: AtWork
     mark: Mark
-    shortable: bool
 
     def of_order(self, order: Working, now: int) -> Rejection | None:
         """Why a new order is refused at `now`; None when it is taken."""
@@ -75,7 +74,7 @@ class Admission:
         return too_many_active(acceptance.MOST_ACTIVE) if crowd + siblings >= acceptance.MOST_ACTIVE else None
 
     def _of_terms(self, order: Working, book: Book) -> Rejection | None:
-        covered = self.shortable or order.is_buy or self._is_covered(order)
+        covered = book.terms.shortable or order.is_buy or self._is_covered(order)
         price = book.mark() if order.limit is not None else None
         return acceptance.rejection(order, book.terms, price, covered=covered)
 

@@ -49,16 +49,14 @@ _FAR: Final = 1 << 62  # a price beyond any
 class Exchange:
     """Books, accounts and their clockwork. All times are arguments, in epoch nanoseconds, and never go back."""
 
-    def __init__(
-        self, listed: Iterable[Listed], preset: Preset, sessions: Sessions, fees: FeeSchedule, *, shortable: bool = True
-    ) -> None:
+    def __init__(self, listed: Iterable[Listed], preset: Preset, sessions: Sessions, fees: FeeSchedule) -> None:
         reach = preset.fill_model.reach
         self._books = {
             item.contract.con_id: Book(item.contract, item.terms(fees), reach(item.contract.con_id)) for item in listed
         }
         #: When the market is open, and the time (ns) that an order, a cancel or a change takes to reach it.
         self.sessions, self.latency = sessions, preset.latency
-        self._floor = Floor(self._books, preset, sessions, shortable=shortable)
+        self._floor = Floor(self._books, preset, sessions)
         self.ledger = self._floor.ledger
         self._now = -1
         self._wake: float = -inf  # until here nothing falls due; -inf before the first command
@@ -110,6 +108,10 @@ class Exchange:
     def last_bar(self, contract: Contract) -> Bar | None:
         """Return the last bar of a listed contract; None before the first."""
         return self._books[contract.con_id].last
+
+    def lends(self, contract: Contract) -> bool:
+        """Whether a listed contract can be sold short."""
+        return self._books[contract.con_id].terms.shortable
 
     def standing_quote(self, contract: Contract) -> Quote | None:
         """Return the day's last quote of a listed contract; None when the day has had none, so that bars count."""

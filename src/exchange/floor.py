@@ -48,7 +48,7 @@ _NEVER: Final = (_FAR, 0)
 class Floor:
     """Books, orders and accounts of one exchange, and their clockwork."""
 
-    def __init__(self, books: dict[int, Book], preset: Preset, sessions: Sessions, *, shortable: bool) -> None:
+    def __init__(self, books: dict[int, Book], preset: Preset, sessions: Sessions) -> None:
         self.books, self.latency, self.sessions = books, preset.latency, sessions
         self.ledger = Ledger()
         self.orders: dict[OrderId, Working] = {}
@@ -62,7 +62,7 @@ class Floor:
         self._alarms: list[tuple[int, int]] = []
         self._close = -1
         self.settlement = Settlement(self.ledger, books, self.out, self._order_done)
-        self.admission = Admission(books, self.ledger, sessions, self.at_work, self.mark, shortable=shortable)
+        self.admission = Admission(books, self.ledger, sessions, self.at_work, self.mark)
         self._margin_calls = MarginCalls(self.ledger, books, self.mark)
         self.matching = Matching(preset.fill_model, self.settlement.settle, self._rests, self._lapses)
 

@@ -17,6 +17,7 @@ class Terms(NamedTuple):
     round_lot: int
     max_size: int
     fees: FeeSchedule
+    shortable: bool
 
     def tick_at(self, level: int | None) -> int:
         """The tick at a price."""
@@ -27,6 +28,7 @@ class Listed(NamedTuple):
     """A contract that trades, and its ticks in dollars: from one dollar up, and below (SEC Rule 612).
 
     An order takes at most `max_size`; one below `round_lot` is told so. Without `fees` it costs what most do.
+    Of what is not `shortable` nobody lends shares; of all else as many as are asked for.
     """
 
     contract: Contract
@@ -35,9 +37,10 @@ class Listed(NamedTuple):
     round_lot: int = 1
     max_size: int = 1_000_000
     fees: FeeSchedule | None = None
+    shortable: bool = True
 
     @classmethod
-    def of(cls, listing: Listing, fees: str) -> Self:
+    def of(cls, listing: Listing, fees: str, *, shortable: bool = True) -> Self:
         """A listing at the schedule called `fees`."""
         return cls(
             listing.contract,
@@ -46,9 +49,10 @@ class Listed(NamedTuple):
             listing.round_lot,
             listing.max_size,
             fee_schedule(fees, listing.sec_type),
+            shortable,
         )
 
     def terms(self, fees: FeeSchedule) -> Terms:
         """Its terms where most contracts cost `fees`."""
         ticks = exact_units(self.tick), exact_units(self.tick_below_one)
-        return Terms(*ticks, self.round_lot, self.max_size, self.fees or fees)
+        return Terms(*ticks, self.round_lot, self.max_size, self.fees or fees, self.shortable)

@@ -56,6 +56,7 @@ def _market(
         hours=wish.market_hours or settings.sim_market_hours,
         fees=settings.sim_fees,
         seed=seed,
+        hard_to_borrow=settings.sim_hard_to_borrow,
     )
     if wish.replay:
         from src.runtime.files import load

@@ -34,12 +34,16 @@ _BEFORE_START: Final = 2 * NS
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MarketRules:
-    """How a market trades. `hours` is `always`, `nyse` or `auto`: always, and nyse in a replay."""
+    """How a market trades. `hours` is `always`, `nyse` or `auto`: always, and nyse in a replay.
+
+    Of the (local) symbols in `hard_to_borrow` nobody lends shares.
+    """
 
     preset: str = "realistic"
     hours: str = "auto"
     fees: str = "fixed"
     seed: int = 1
+    hard_to_borrow: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +137,9 @@ def _market(
 ) -> Market:
     preset = _preset(rules.preset, prices.listings)
     fees = fee_schedule(rules.fees)
-    listed = [Listed.of(each, rules.fees) for each in prices.listings]
+    listed = [
+        Listed.of(each, rules.fees, shortable=each.local_symbol not in rules.hard_to_borrow) for each in prices.listings
+    ]
     exchange = Exchange(listed, preset, prices.sessions, fees)
     for account_id, cash in accounts.items():
         exchange.open_account(account_id, cash)

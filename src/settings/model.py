@@ -53,6 +53,7 @@ class Settings:
     sim_preset: Literal["ideal", "realistic"] = "realistic"
     sim_market_hours: Literal["always", "nyse", "auto"] = "auto"  # auto: always, and nyse in a replay
     sim_fees: Literal["fixed", "commission", "none"] = "fixed"
+    sim_hard_to_borrow: tuple[str, ...] = ()  # symbols that cannot be sold short
     metrics_host: str = "127.0.0.1"
     metrics_port: int | None = 8000  # None: off
     metrics_linger: float = 20.0  # seconds an ended session waits for its last scrape; 0: not at all

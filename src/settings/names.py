@@ -37,6 +37,7 @@ NAMES: Final[dict[str, tuple[str, ...]]] = {
     "sim_preset": ("SIM_PRESET",),
     "sim_market_hours": ("SIM_MARKET_HOURS",),
     "sim_fees": ("SIM_FEES",),
+    "sim_hard_to_borrow": ("SIM_HARD_TO_BORROW",),
     "metrics_host": ("METRICS_HOST",),
     "metrics_port": ("METRICS_PORT",),
     "metrics_linger": ("METRICS_LINGER_S",),

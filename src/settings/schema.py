@@ -118,6 +118,7 @@ class _Values(TypedDict, total=False):
     sim_preset: Annotated[Literal["ideal", "realistic"], Word]
     sim_market_hours: Annotated[Literal["always", "nyse", "auto"], Word]
     sim_fees: Annotated[Literal["fixed", "commission", "none"], Word]
+    sim_hard_to_borrow: Annotated[tuple[str, ...], PlainValidator(_tickers)]
     metrics_host: Text
     metrics_port: Annotated[int | None, PlainValidator(_port_or("off", 0))]
     metrics_linger: Annotated[float, BeforeValidator(_number), Field(ge=0, le=_DAY, allow_inf_nan=False)]

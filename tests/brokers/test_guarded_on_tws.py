@@ -26,7 +26,7 @@ from src.runtime.worker import wait_until
 from src.settings import Settings
 from tests.brokers.tws.scripted import PATIENCE, hurry
 
-NVDA = Contract("NVDA")
+NVDA, MSFT = Contract("NVDA"), Contract("MSFT")
 BUY, SELL = Action.BUY, Action.SELL
 Open = Callable[..., GuardedBroker]
 
@@ -35,7 +35,9 @@ Open = Callable[..., GuardedBroker]
 def gateway() -> Iterator[PaperGateway]:
     """A paper gateway that answers at once."""
     market = seeded_market(
-        MarketRules(preset="ideal", hours="always", seed=3), ["NVDA", "MSFT"], {AccountId("DUSIM01"): Decimal(10**6)}
+        MarketRules(preset="ideal", hours="always", seed=3, hard_to_borrow=("MSFT",)),
+        ["NVDA", "MSFT"],
+        {AccountId("DUSIM01"): Decimal(10**6)},
     )
     with PaperGateway(market) as found:
         yield found
@@ -127,6 +129,50 @@ def test_a_refusal_sends_nothing_and_says_why(opened: Open, gateway: PaperGatewa
         broker.place_bracket(bracket)
     assert sent(gateway) == 0
     assert broker.refusals == {"order_quantity": 2, "short_sale": 1}
+
+
+def test_what_nobody_lends_is_not_sold_short_where_short_sales_are_allowed(opened: Open, gateway: PaperGateway) -> None:
+    """The guards ask TWS's shortable tick before anything is sent."""
+    broker = opened(risk={"RISK_SHORT_SALES": "allow"})
+    assert wait_until(lambda: broker.shortability(NVDA) is not None and broker.shortability(MSFT) is not None, 60)
+    with pytest.raises(OrderRefusedError, match="short_sale: 10 shares of MSFT to borrow"):
+        broker.place_order(replace(order(SELL), contract=MSFT))
+    assert sent(gateway) == 0
+    broker.place_order(order(SELL))
+    assert sent(gateway) == 1
+    assert wait_until(lambda: [each.quantity for each in broker.positions()] == [-10], 60)
+    assert broker.refusals == {"short_sale": 1}
+
+
+@pytest.mark.parametrize(
+    ("scenario", "sold"),
+    [
+        ("- {on: tickGeneric, where: {tickType: 46}, action: change, set: {value: 1.0}}", False),
+        ("- {on: tickGeneric, where: {tickType: 46}, action: change, set: {value: 2.0}}", True),
+        ("- {on: tickSize, where: {sizeTickType: 89}, action: change, set: {size: 9}}", False),
+        ("- {on: tickGeneric, where: {tickType: 46}, action: drop}", False),
+    ],
+    ids=["cannot be borrowed", "may be located", "fewer than wanted", "never told"],
+)
+def test_a_short_sale_follows_what_the_tick_says(
+    opened: Open, gateway: PaperGateway, scenario: str, *, sold: bool
+) -> None:
+    gateway.play(scenario)
+    broker = opened(risk={"RISK_SHORT_SALES": "allow"})
+    if "drop" not in scenario:
+        assert wait_until(lambda: (found := broker.shortability(NVDA)) is not None and found.shares is not None, 60)
+    if sold:
+        broker.place_order(order(SELL))
+    else:
+        with pytest.raises(OrderRefusedError, match="short_sale"):
+            broker.place_order(order(SELL))
+    assert sent(gateway) == sold
+
+
+def test_play_money_without_limits_hears_it_from_the_venue(opened: Open) -> None:
+    broker = opened(limits=False)
+    with pytest.raises(OrderRejectedError, match="not available for short sale"):
+        broker.place_order(replace(order(SELL), contract=MSFT))
 
 
 def test_a_change_is_guarded_and_the_old_order_stays(opened: Open, gateway: PaperGateway) -> None:

@@ -13,7 +13,7 @@ from src.brokers.risk import check, check_bracket, check_change, lost_too_much
 from src.brokers.risk_rules import Refusal
 from src.domain.account import Position
 from src.domain.limits import Cap, RiskLimits, limits_for
-from src.domain.market import Contract, Mode, Quote, Source
+from src.domain.market import Contract, Mode, Quote, Shortability, ShortLevel, Source
 from src.domain.orders import AccountId, Action, Bracket, Order, OrderChange, OrderId, OrderStatus, OrderType, Trade
 
 NS = 1_000_000_000
@@ -266,3 +266,61 @@ def test_no_price_that_is_none_is_ever_traded_on(bid: float, ask: float, last: f
         assert 0 < bid <= ask < float("inf")
         assert (ask - bid) / ((ask + bid) / 2) <= 0.0101
         assert age <= 5
+
+
+# --- short sales ----------------------------------------------------------------------------------------------------
+
+_ON_PAPER = limits_for(Mode.PAPER, {"RISK_SHORT_SALES": "allow"})
+
+
+def told(level: ShortLevel, shares: int | None = None) -> Shortability:
+    """What the venue has said of borrowing."""
+    return Shortability(level, shares, NOW)
+
+
+@pytest.mark.parametrize(
+    ("found", "sold", "before", "refused"),
+    [
+        (None, 10, 0, ("shares to borrow", "unknown")),
+        (told(ShortLevel.UNAVAILABLE), 10, 0, ("0", "10")),
+        (told(ShortLevel.UNAVAILABLE, 5000), 10, 0, ("0", "10")),
+        (told(ShortLevel.LOCATE, 0), 10, 0, None),  # TWS holds it until they are found
+        (told(ShortLevel.AVAILABLE), 10, 0, None),
+        (told(ShortLevel.AVAILABLE, 10), 10, 0, None),
+        (told(ShortLevel.AVAILABLE, 9), 10, 0, ("9", "10")),
+        (told(ShortLevel.AVAILABLE, 10), 30, 20, None),  # those held need not be borrowed
+        (told(ShortLevel.AVAILABLE, 10), 31, 20, ("10", "11")),
+        (told(ShortLevel.AVAILABLE, 10), 10, -50, None),  # nor those borrowed before
+        (told(ShortLevel.AVAILABLE, 10), 11, -50, ("10", "11")),
+    ],
+)
+def test_what_is_sold_short_must_be_there_to_borrow(
+    found: Shortability | None, sold: int, before: int, refused: tuple[str, str] | None
+) -> None:
+    positions = (held(before),) if before else ()
+    refusal = check(order(SELL, sold), exposure(positions=positions, shortability=found), _ON_PAPER)
+    assert rule(refusal) == (None if refused is None else "short_sale")
+    if refusal is not None:
+        assert (refusal.limit, refusal.value) == refused
+        assert "nothing was sent" in refusal.words
+
+
+def test_who_buys_or_closes_borrows_nothing() -> None:
+    """Whatever the venue says of borrowing, or does not."""
+    flat = exposure(shortability=None)
+    assert check(order(BUY), flat, _ON_PAPER) is None
+    assert check(order(SELL), exposure(positions=(held(100),)), _ON_PAPER) is None
+
+
+def test_a_currency_is_sold_without_being_borrowed() -> None:
+    pair = replace(order(SELL), contract=Contract("EUR", "CASH", "IDEALPRO", con_id=1))
+    assert check(pair, exposure(), _ON_PAPER) is None
+
+
+def test_a_change_may_not_bring_more_than_can_be_borrowed() -> None:
+    before = order(SELL, 10, "100.00")
+    trade = Trade(OrderId(1), before, OrderStatus.SUBMITTED, Decimal(0), Decimal(10), Decimal(0), NOW)
+    changed = replace(before, quantity=Decimal(20))
+    with_ten = exposure(commitments=(working(before),), shortability=told(ShortLevel.AVAILABLE, 10))
+    refusal = check_change(trade, changed, with_ten, _ON_PAPER)
+    assert rule(refusal) == "short_sale"

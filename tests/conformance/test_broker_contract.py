@@ -9,7 +9,7 @@ import pytest
 
 from src.brokers.broker import Broker
 from src.domain.errors import NoMarketDataError, NotConnectedError, UnknownContractError, UnknownOrderError
-from src.domain.market import BarSize, Contract, Mode, Source
+from src.domain.market import BarSize, Contract, Mode, ShortLevel, Source
 from src.domain.orders import Action, Bracket, OrderChange, OrderId
 from tests.conformance.conftest import CASH, MSFT, NVDA, Stage, order
 
@@ -17,6 +17,7 @@ BUY = Action.BUY
 
 CALLS: dict[str, Callable[[Broker], object]] = {
     "quote": lambda broker: broker.quote(NVDA),
+    "shortability": lambda broker: broker.shortability(NVDA),
     "bars": lambda broker: broker.bars(NVDA, BarSize.MIN_1, 1),
     "account_summary": lambda broker: broker.account_summary(),
     "pnl": lambda broker: broker.pnl(),
@@ -126,6 +127,15 @@ def test_the_latest_quote_is_the_one_that_was_asked_for_and_asks_for_none_itself
     assert (latest.contract, latest.source) == (quote.contract, quote.source)
     assert latest.time >= quote.time
     assert stage.broker.latest_quote(Contract("NOSUCH")) is None
+
+
+def test_it_is_told_whether_shares_can_be_borrowed(stage: Stage) -> None:
+    """And when that was known."""
+    before = stage.broker.now()
+    found = stage.broker.shortability(NVDA)
+    assert found is not None
+    assert found.level is ShortLevel.AVAILABLE
+    assert before <= found.as_of <= stage.broker.now()
 
 
 def test_the_latest_quote_of_one_who_has_left_is_none(stage: Stage) -> None:

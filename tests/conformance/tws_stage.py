@@ -71,7 +71,7 @@ class StagedBroker(TwsBroker):
         self._hearing = Lock()
         self._gateway = PaperGateway(market, GatewayOptions(port=0, latency=0.0)).start()
         settings = Settings(order_timeout=40.0)
-        patient = Timing(oldest_order=40.0)  # a busy machine may be late with it
+        patient = Timing(oldest_order=40.0, shortable=40.0)  # a busy machine may be late with it
         super().__init__(settings, "127.0.0.1", self._gateway.port, timing=patient)
 
     def pass_time(self, seconds: int) -> None:

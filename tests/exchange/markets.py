@@ -122,13 +122,12 @@ def new_exchange(
     """Return an exchange with three stocks at a tick of one cent and a currency pair, and one account."""
     exchange = Exchange(
         [
-            *(Listed(contract, TICK) for contract in CONTRACTS[:3]),
+            *(Listed(contract, TICK, shortable=shortable) for contract in CONTRACTS[:3]),
             Listed(EUR, PAIR_TICK, PAIR_TICK, 100, 6_000_000, fee_schedule(fees, "CASH")),
         ],
         preset,
         sessions or Sessions.always(),
         fee_schedule(fees),
-        shortable=shortable,
     )
     exchange.open_account(ACCOUNT, Decimal(cash))
     return exchange

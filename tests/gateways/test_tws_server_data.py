@@ -1,6 +1,7 @@
 """Contracts, market data and history through the gateway, with unmodified ib_insync."""
 
 import itertools
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from math import isnan
 from typing import Any
@@ -12,6 +13,7 @@ from src.gateways.tws_codec import (
     ReqHistoricalData,
     ReqMarketDataType,
     ReqMktData,
+    TickGeneric,
     TickPrice,
     TickReqParams,
     TickSize,
@@ -114,6 +116,21 @@ async def test_a_ticker_follows_the_market(stage: Stage) -> None:
     quote = stage.gateway.call(lambda server: server.context.venue.quote(server.context.venue.contracts[0]))
     await until(ib, lambda: (ticker.bid, ticker.ask) == (quote.bid, quote.ask))
     ib.cancelMktData(stock())
+
+
+@pytest.mark.parametrize(("symbol", "level", "shares"), [("NVDA", 3.0, 10_000_000), ("MSFT", 1.0, 0)])
+async def test_who_asks_for_236_is_told_whether_shares_are_lent(symbol: str, level: float, shares: int) -> None:
+    """After the prices; nobody else is told. MSFT is hard to borrow here."""
+    with Stage(hard_to_borrow=("MSFT",)) as stage:
+        client = await Frames.started(stage)
+        client.send(ReqMktData(1, replace(NVDA, symbol=symbol)))
+        client.send(ReqMktData(2, replace(NVDA, symbol=symbol), "233,236"))
+        await client.until(TickGeneric)
+        client.send(ReqMktData(3, NVDA, snapshot=True))
+        await client.until(TickSnapshotEnd)
+        assert [each for each in client.seen if isinstance(each, TickGeneric)] == [TickGeneric(2, 46, level)]
+        told = [each for each in client.seen if isinstance(each, TickSize) and each.size_tick_type == 89]
+        assert told == [TickSize(2, 89, shares)]
 
 
 async def test_a_subscription_begins_with_its_type_and_tick_and_the_close_before_the_last(stage: Stage) -> None:

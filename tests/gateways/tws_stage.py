@@ -52,10 +52,11 @@ def market(
     sessions: Sessions | None = None,
     clock: ManualClock | None = None,
     priced: Sequence[str] = ("NVDA", "MSFT"),
+    hard_to_borrow: Sequence[str] = (),
 ) -> Market:
     """Invented prices of some listings from two seconds before START on, and an account or several."""
     hours = sessions or Sessions.always()
-    listed = [Listed.of(each, "fixed") for each in _LISTINGS]
+    listed = [Listed.of(each, "fixed", shortable=each.symbol not in hard_to_borrow) for each in _LISTINGS]
     exchange = Exchange(listed, preset, hours, fee_schedule("fixed"))
     for account in accounts:
         exchange.open_account(AccountId(account), CASH)

@@ -77,6 +77,7 @@ def test_an_alias_in_the_environment_beats_the_canonical_name_in_the_file(tmp_pa
             ("backend", "simulated", "simulated"),
             ("strategy", "my.module:Mine", "my.module:Mine"),
             ("sim_fees", "none", "none"),
+            ("sim_hard_to_borrow", "tsla, AMD", ("TSLA", "AMD")),
         ]
         for name in NAMES[field]
     ],

@@ -29,7 +29,7 @@ from src.domain.errors import (
     UnknownContractError,
     UnknownOrderError,
 )
-from src.domain.market import BarSize, Contract, ContractDetails, Mode, Quote
+from src.domain.market import BarSize, Contract, ContractDetails, Mode, Quote, Shortability
 from src.domain.orders import AccountId, Bracket, Fill, Order, OrderChange, OrderId, Trade
 from src.domain.rejections import UNKNOWN_ORDER
 from src.runtime.bridge import EventStream, LoopThread, Reply, UnaskedError
@@ -229,6 +229,18 @@ class TwsBroker:
         """The newest quote of a contract that somebody has subscribed to; None when none has come."""
         details = None if contract.con_id else self._details.get(contract)
         return self._session.quotes.latest.get(details.contract.con_id if details else contract.con_id)
+
+    def shortability(self, contract: Contract) -> Shortability | None:
+        """What TWS's shortable tick says of a stock; the first call subscribes to it and waits a moment."""
+        self._check_connected()
+        own = self.qualify(contract)
+        if own.sec_type != "STK":
+            return None
+        known = self._session.lending.latest.get(own.con_id)
+        if known is None:
+            seconds = self._settings.read_timeout
+            known = self._ask(self._session.shortability(own), seconds, f"whether {own.symbol} can be borrowed")
+        return known
 
     def bars(self, contract: Contract, size: BarSize, count: int, *, end: datetime | None = None) -> Bars:
         """Up to `count` closed bars of regular hours, oldest first, that ended by `end` (default: now)."""

@@ -93,13 +93,16 @@ class Hearing:
         self._session.account.profit(*values)
 
     def on_price(self, request: int, tick: int, price: float, size: float) -> bool:  # noqa: D102
-        return self._session.quotes.price(request, tick, price, size)
+        return self._session.quotes.price(request, tick, price, size) or self._session.lending.knows(request)
 
     def on_size(self, request: int, tick: int, size: float) -> bool:  # noqa: D102
-        return self._session.quotes.size(request, tick, size)
+        return self._session.quotes.size(request, tick, size) or self._session.lending.size(request, tick, size)
+
+    def on_generic(self, request: int, tick: int, value: float) -> bool:  # noqa: D102
+        return self._session.lending.generic(request, tick, value)
 
     def on_data_type(self, request: int, data_type: int) -> bool:  # noqa: D102
-        return self._session.quotes.data_type(request, data_type)
+        return self._session.quotes.data_type(request, data_type) or self._session.lending.knows(request)
 
     def on_real_time_bar(self, request: int, start: int, prices: tuple[float, ...]) -> bool:  # noqa: D102
         return self._session.live_bars.bar(request, start, prices)
@@ -113,6 +116,8 @@ class Hearing:
             session.orders.heard(OrderId(request), code, text, session.now())
         elif session.quotes.knows(request):
             session.quotes.heard(request, code, text)
+        elif session.lending.knows(request):
+            session.lending.heard(request, code, text)
         elif session.live_bars.knows(request):
             session.live_bars.heard(request, code, text)
         elif request == session.pnl_request:

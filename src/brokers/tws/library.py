@@ -229,10 +229,11 @@ class Wire:
         """Send a cancel."""
         self.ib.client.cancelOrder(order_id, "")
 
-    def subscribe_quotes(self, contract: Contract) -> int:
-        """Stream top of book and last; returns the request's id."""
+    def subscribe_quotes(self, contract: Contract, generic_ticks: str = "") -> int:
+        """Stream top of book and last, and the generic ticks that are named; returns the request's id."""
         request = self.next_id()
-        self.ib.client.reqMktData(request, convert.contract_to(self.module, contract), "", False, False, [])
+        wanted = convert.contract_to(self.module, contract)
+        self.ib.client.reqMktData(request, wanted, generic_ticks, False, False, [])
         return request
 
     def unsubscribe_quotes(self, request: int) -> None:

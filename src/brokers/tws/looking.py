@@ -141,6 +141,7 @@ class Looking:
             for contract in session.quotes.lost():
                 session.quotes.subscribe(contract)
             session.live_bars.resubscribe()
+            session.lending.forget()
         else:
             session.live_bars.catch_up()
         session.is_synchronised, session.link.is_up = True, self._link_is_back

@@ -147,6 +147,10 @@ def reader(base: Any, inbox: Inbox) -> Any:
             if not inbox.on_size(reqId, tickType, size):
                 super().tickSize(reqId, tickType, size)
 
+        def tickGeneric(self, reqId: int, tickType: int, value: float) -> None:
+            if not inbox.on_generic(reqId, tickType, value):
+                super().tickGeneric(reqId, tickType, value)
+
         def marketDataType(self, reqId: int, marketDataId: int) -> None:
             if not inbox.on_data_type(reqId, marketDataId):
                 super().marketDataType(reqId, marketDataId)

@@ -17,6 +17,7 @@ from src.brokers.tws.contracts import Contracts
 from src.brokers.tws.hearing import Hearing
 from src.brokers.tws.history import Bars, History
 from src.brokers.tws.keeping import Keeper
+from src.brokers.tws.lending import Lending
 from src.brokers.tws.library import Wire
 from src.brokers.tws.link import Link
 from src.brokers.tws.listeners import Listeners
@@ -38,7 +39,7 @@ from src.domain.errors import (
     OrderRefusedError,
 )
 from src.domain.events import STOOD_STILL, TOLD, ConnectionChanged, Event, Notice
-from src.domain.market import BarSize, Contract, Mode, Quote
+from src.domain.market import BarSize, Contract, Mode, Quote, Shortability
 from src.domain.orders import AccountId
 from src.runtime.bridge import EventStream
 from src.runtime.clock import NS, monotonic, new_chance
@@ -88,6 +89,11 @@ class Session:
             lambda contract: self.wire.subscribe_quotes(contract),  # noqa: PLW0108  # another wire after each connection
             lambda request: self.wire.unsubscribe_quotes(request),  # noqa: PLW0108
             timing.competing,
+        )
+        self.lending = Lending(
+            now,
+            lambda contract, ticks: self.wire.subscribe_quotes(contract, ticks),  # noqa: PLW0108
+            lambda request: self.wire.unsubscribe_quotes(request),  # noqa: PLW0108
         )
         self.orders = Orders(self, self.book, self._pacer, settings.order_timeout, timing.oldest_order)
         self.link = Link(now, self.events)
@@ -212,6 +218,7 @@ class Session:
     def _forget_connection(self) -> None:
         self._wanted = self.quotes.lost() or self._wanted
         self.live_bars.lost()
+        self.lending.lost()
         self.account.invalidate()
         self.orders.lost()
 
@@ -306,6 +313,11 @@ class Session:
         """The first quote of a contract, once it has come."""
         await self._pacer.turn()
         return await self.quotes.first(contract)
+
+    async def shortability(self, contract: Contract) -> Shortability | None:
+        """Whether a stock's shares can be borrowed, once TWS has said it, or has had the time to."""
+        await self._pacer.turn()
+        return await self.lending.of(contract, self._timing.shortable)
 
     async def first_pnl(self) -> AccountPnL:
         """The first profit and loss, once it has come."""

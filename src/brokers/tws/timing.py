@@ -16,6 +16,8 @@ class Timing:
     #: After executions: TWS's confirmation of the positions, and the account's values.
     confirm: float = 2.0
     values: float = 1.0
+    #: After a stock is first asked for: its shortable tick.
+    shortable: float = 2.0
     #: An order that could not be written within this time is too old to be sent.
     oldest_order: float = 2.0
     #: The longest pause between two attempts to reconnect, and between two words about it.

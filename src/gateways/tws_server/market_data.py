@@ -19,6 +19,7 @@ from src.gateways.tws_codec import (
     Reply,
     ReqMarketDataType,
     ReqMktData,
+    TickGeneric,
     TickPrice,
     TickReqParams,
     TickSize,
@@ -35,12 +36,14 @@ from src.gateways.tws_server.refusals import (
     RefusedError,
     invalid,
 )
-from src.gateways.tws_server.tape import DELAYED, MARK, PriceTick, SizeTick, Tape, Tick
+from src.gateways.tws_server.tape import DELAYED, MARK, SHORTABLE, SHORTABLE_SHARES, PriceTick, SizeTick, Tape, Tick
 from src.gateways.tws_server.times import day_start, new_york
 
 _TYPES: Final = (1, 2, 3, 4)
 _BBO: Final = "a60001"
-_RT_VOLUME, _MARK_PRICE = "233", "221"
+_RT_VOLUME, _MARK_PRICE, _SHORTABLE = "233", "221", "236"
+#: The shortable tick of shares that are on the shelf, with how many are told there, and of those that nobody lends.
+_LENT, _NOT_LENT = (3.0, 10_000_000.0), (1.0, 0.0)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -105,6 +108,10 @@ class MarketData:
         client.send(MarketDataTypeMessage(message.req_id, asked.data_type))
         client.send(_parameters(message.req_id, listing))
         _send(asked, tape, tape.all())
+        if _SHORTABLE in generic and listing.sec_type == "STK":
+            level, shares = _LENT if self._context.venue.exchange.lends(listing.contract) else _NOT_LENT
+            client.send(TickGeneric(message.req_id, SHORTABLE, level))
+            client.send(TickSize(message.req_id, SHORTABLE_SHARES, shares))
         if message.snapshot or message.regulatory_snapshot:
             client.send(TickSnapshotEnd(message.req_id))
             return

@@ -11,6 +11,7 @@ from src.runtime.clock import NS
 BID, ASK, LAST, HIGH, LOW, CLOSE, OPEN = 1, 2, 4, 6, 7, 9, 14
 BID_SIZE, ASK_SIZE, LAST_SIZE, VOLUME = 0, 3, 5, 8
 LAST_TIME, RT_VOLUME, MARK = 45, 48, 37
+SHORTABLE, SHORTABLE_SHARES = 46, 89
 #: The same ticks when they are delayed.
 DELAYED: Final = {
     BID: 66, ASK: 67, LAST: 68, HIGH: 72, LOW: 73, CLOSE: 75, OPEN: 76,
