@@ -56,17 +56,19 @@ PREVIEW: Final = "preview"
 #: I12: seconds that a call may take beyond its deadline.
 GRACE: Final = 0.25
 _SETTLED_SECONDS: Final = 40.0
+#: What can never be mended, whatever is heard later.
+_FOR_EVER: Final = ("I1:", "I6:", "I10:")
 #: Silence is noticed soon, and now and then on a busy machine where there was none: trials bear it.
 TIMING: Final = Timing(heartbeat=0.2, reconcile=0.3, look=1.0, confirm=0.05, values=0.05, longest_pause=0.2)
 #: Of what is no matter of silence: every answer is waited for, and nobody is taken for dead.
 CALM: Final = replace(TIMING, heartbeat=2.0, look=20.0)
 PATIENT: Final[dict[str, Any]] = dict.fromkeys(("connect_timeout", "order_timeout", "read_timeout"), 20.0)
-#: Limits that would stop a storm of trials are lifted; the collar, the order's size and the blocks stay.
+#: Limits that would stop a storm of trials are lifted; the collar, the shares of an order and the blocks stay.
 LIFTED: Final = dict.fromkeys(
     (
         *("RISK_MAX_POSITION", "RISK_MAX_GROSS", "RISK_MAX_OPEN_ORDERS", "RISK_ORDERS_PER_MINUTE", "RISK_HOURS"),
         *("RISK_DUPLICATE_SECONDS", "RISK_ROUND_TRIPS_PER_DAY", "RISK_MAX_DAILY_LOSS", "RISK_MAX_DRAWDOWN"),
-        *("RISK_REJECT_STREAK", "RISK_MAX_QUOTE_AGE"),
+        *("RISK_REJECT_STREAK", "RISK_MAX_QUOTE_AGE", "RISK_MAX_ORDER_VALUE"),
     ),
     "off",
 ) | {"RISK_SHORT_SALES": "allow"}
@@ -306,21 +308,24 @@ class FaultStage:
         """What is really in the account."""
         return self.gateway.call(lambda server: server.accounts.view(ACCOUNT).summary.total_cash_value)
 
-    def differences(self) -> list[str]:
-        """Where journal and gateway disagree now."""
+    def differences(self, also: Callable[[oracle.Written], list[str]] | None = None) -> list[str]:
+        """Where journal and gateway disagree now, and what `also` finds in the journal."""
         truth, written = self.truth(), self.written()
-        found = oracle.differences(truth, written) + oracle.in_doubt(written) + self.undurable
+        found = also(written) if also is not None else []
+        found += oracle.differences(truth, written) + oracle.in_doubt(written) + self.undurable
         found += [f"I2: {ref} blocks its side still" for ref in self.broker._admission.unsettled]
-        return found + oracle.one_mode(written, self.broker.mode)
+        found += oracle.one_mode(written, self.broker.mode)
+        return found or oracle.cash_differences(CASH, self.cash(), written)
 
-    def settled(self, patience: float = _SETTLED_SECONDS) -> list[str]:
+    def settled(
+        self, patience: float = _SETTLED_SECONDS, also: Callable[[oracle.Written], list[str]] | None = None
+    ) -> list[str]:
         """The differences once nothing is in doubt any more: what reconciliation has not mended in time."""
         deadline = monotonic() + patience
         while True:
             began = monotonic()
-            found = self.differences()
-            found = found or oracle.cash_differences(CASH, self.cash(), self.truth(), self.written())
-            if not found or monotonic() > deadline or any(each.startswith(("I1:", "I6:")) for each in found):
+            found = self.differences(also)
+            if not found or monotonic() > deadline or any(each.startswith(_FOR_EVER) for each in found):
                 return found
             pause(max(0.02, monotonic() - began))  # to look costs the program time as well
 
@@ -329,8 +334,8 @@ class FaultStage:
         if way is not Way.OUT or kind != PLACE_ORDER:
             return
         with closing(connect(f"{self._path.as_uri()}?mode=ro", uri=True, timeout=2.0)) as reader:
-            known = [ref for (ref,) in reader.execute("SELECT order_ref FROM intents")]
-        if not any(ref.encode() in frame for ref in (*known, PREVIEW)):
+            known = {PREVIEW.encode(), *(ref.encode() for (ref,) in reader.execute("SELECT order_ref FROM intents"))}
+        if known.isdisjoint(frame.split(b"\0")):
             self.undurable.append(f"I6: an order left before its intent was durable: {frame[:40]!r}")
 
 

@@ -156,28 +156,30 @@ class Orders(RuleBasedStateMachine):
 
     def _hold(self) -> None:
         self.result.trials += 1
-        found = oracle.never_twice(self.stage.truth()) + self._monotone()
-        if not found and not self.is_away:
-            found = self.stage.settled() + self._monotone()
-            if not found:
-                found = self._positions()
+        if self.is_away:
+            found = oracle.never_twice(self.stage.truth()) + self._monotone(self.stage.written())
+        else:
+            found = self.stage.settled(also=self._monotone) or self._positions()
         if found:
             self.result.failures += [f"{found[0]} [T3: {'; '.join(self.steps)}]"]
         assert not found, found
 
-    def _monotone(self) -> list[str]:
+    def _monotone(self, written: oracle.Written) -> list[str]:
         """I10: what has ended does not work again, and what has filled is not less, unless it was corrected."""
-        found, corrected = list[str](), self._corrected()
-        for record in self.stage.written().intents:
-            before = self._seen.get(record.order_ref)
-            self._seen[record.order_ref] = record
-            if before is None or record.order_ref in corrected:
+        found: dict[str, str] = {}
+        for record in written.intents:
+            ref, before = record.order_ref, self._seen.get(record.order_ref)
+            self._seen[ref] = record
+            if before is None:
                 continue
             if record.filled < before.filled:
-                found.append(f"I10: {before.filled} of {record.order_ref} were filled, and now {record.filled}")
+                found[ref] = f"I10: {before.filled} of {ref} were filled, and now {record.filled}"
             if before.state in _ENDED and record.state not in _ENDED:
-                found.append(f"I10: {record.order_ref} was {before.state}, and is {record.state}")
-        return found
+                found[ref] = f"I10: {ref} was {before.state}, and is {record.state}"
+        if found:  # what was corrected is asked for afterwards: it may have come about as the journal was read
+            for ref in self._corrected():
+                found.pop(ref, None)
+        return [*found.values()]
 
     def _positions(self) -> list[str]:
         """I7: what the broker shows is what is held."""

@@ -13,7 +13,7 @@ from src.domain.intents import IntentRecord, IntentState
 from src.domain.journal_facts import Adjusted, Charged, Executed, SessionBegan, StateChanged
 from src.domain.market import Mode
 from src.domain.orders import Execution
-from src.domain.outcomes import execution_family
+from src.domain.outcomes import Outcomes, execution_family
 from src.gateways.tws_server.truth import TrueOrder, Truth
 from src.records.journal_reading import JournalReader
 
@@ -50,8 +50,8 @@ class Written:
     def read(path: Path) -> "Written":
         """Read the journal in a file."""
         with JournalReader(path) as reader:
-            outcomes = reader.outcomes()
-            facts = reader.facts(Executed, Charged, Adjusted, SessionBegan, StateChanged)
+            facts = reader.facts()  # at one instant
+            outcomes = Outcomes(facts)
             states = [each for each in facts if isinstance(each, StateChanged)]
             return Written(
                 outcomes.records,
@@ -155,7 +155,7 @@ def _positions(truth: Truth, written: Written) -> list[str]:
     ]
 
 
-def cash_differences(opening: Decimal, cash: Decimal, truth: Truth, written: Written) -> list[str]:
+def cash_differences(opening: Decimal, cash: Decimal, written: Written) -> list[str]:
     """I8: opening cash, less what the booked executions cost with their commissions, is the account's cash."""
     latest = {each.exec_id: each.commission for each in written.charges}
     counts = {each.exec_id for each in written.executions}

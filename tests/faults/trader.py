@@ -5,19 +5,21 @@ it forks a trader, says its pid, and says when it has ended. A trader places ord
 arrival at `point`.
 """
 
+import atexit
+import importlib
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from random import Random
 from types import TracebackType
 from typing import Any, Final, Self
 
 from src.brokers.books import Books
-from src.brokers.tws.library import Wire
+from src.brokers.tws.library import Wire, choose
 from src.domain.errors import BrokerError
 from src.records.journal import Journal
 from tests.faults.harness import Opener, market_order, quiet, scaled
@@ -78,6 +80,7 @@ def trade(port: int, folder: Path, point: str, number: int, seed: int) -> None:
 def main() -> None:
     """Fork a trader for each line."""
     quiet()
+    importlib.import_module(choose("auto"))  # else each trader would, when it connects
     for line in sys.stdin:
         port, folder, point, number, seed = line.rstrip("\n").split("\t")
         pid = os.fork()
@@ -129,6 +132,26 @@ class Traders:
             self._process.kill()
             self._process.wait()
         self._process.stdout.close()
+
+
+_KEPT: Final[list[Traders]] = []
+
+
+@contextmanager
+def lent() -> Iterator[Traders]:
+    """A process that forks traders, for one trial; kept for the next one when all went well, for it costs a second."""
+    with ExitStack() as at_fault:
+        traders = _KEPT.pop() if _KEPT else Traders().__enter__()
+        at_fault.push(traders.__exit__)
+        yield traders
+        at_fault.pop_all()
+        _KEPT.append(traders)
+
+
+@atexit.register
+def _let_go() -> None:
+    while _KEPT:
+        _KEPT.pop().__exit__(None, None, None)
 
 
 if __name__ == "__main__":
