@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
 from src.domain.errors import ConfigurationError
-from src.domain.market import Contract
+from src.domain.market import Contract, Quote
 from src.domain.orders import AccountId
 from src.exchange.commission import fee_schedule
 from src.exchange.exchange import Exchange
@@ -93,9 +93,10 @@ def seeded_market(
         clock = ScaledClock(begins, speed)
     have = list(wanted or listings()[:2])
 
-    def grow(contract: Contract, moment: int) -> PriceSource:
+    def grow(contract: Contract, moment: int) -> tuple[PriceSource, Quote | None]:
         have.extend(each for each in listings() if each.contract == contract)
-        return source.grown(tuple(have), moment)
+        grown = source.grown(tuple(have), moment + 1)
+        return grown, grown.standing(contract, moment)
 
     source = SeededSource(tuple(have), rules.seed, sessions, since)
     return _market(

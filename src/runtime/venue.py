@@ -24,8 +24,8 @@ from src.runtime.bridge import EventStream
 from src.runtime.clock import Clock, ReplayClock
 from src.runtime.listeners import Listener, account_of, aggregators
 
-#: Makes a price source from a moment on that has a further contract beside those it had.
-Grow = Callable[[Contract, int], PriceSource]
+#: Makes a price source from after a moment on that has a further contract, and the quote of it that stands then.
+Grow = Callable[[Contract, int], tuple[PriceSource, Quote | None]]
 
 
 class _Follower(NamedTuple):
@@ -295,10 +295,12 @@ class Venue:
             if self._grow is None:
                 have = ", ".join(each.local_symbol for each in self._source.contracts)
                 raise NoMarketDataError(f"no prices of {contract.local_symbol} in this replay: it has {have}")
-            self._source = self._grow(contract, self._time + 1)
+            self._source, standing = self._grow(contract, self._time)
             self._begin_instants()
             self._priced = frozenset(each.con_id for each in self._source.contracts)
             self._remember_close(contract)
+            if standing is not None:  # the market did not begin with this question: it has a bid and an ask already
+                self._publish(self.exchange.quote(standing))
 
     def quote(self, contract: Contract) -> Quote:
         """Return the market as it stands; after a bar, its close with the preset's spread around it.

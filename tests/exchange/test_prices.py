@@ -14,6 +14,8 @@ from src.domain.errors import ConfigurationError, NoMarketDataError, UnknownCont
 from src.domain.market import Bar, Contract, Quote, Source
 from src.exchange.listings import Listing, listings
 from src.exchange.prices import Instant, PriceSource, SeededSource
+from src.exchange.prices.intraday import SessionPrices
+from src.exchange.prices.paths import Block, Paths
 from src.exchange.sessions import Sessions
 
 SECOND = 10**9
@@ -179,6 +181,38 @@ def test_history_never_shows_a_bar_that_has_not_ended() -> None:
     bars = source().history(NVDA.contract, 60, 10, OPEN + 119 * SECOND)
     assert bars[-1].end == OPEN + 60 * SECOND
     assert bars[-2].end == OPEN - DAY + 600 * SECOND
+
+
+def test_the_days_of_before_are_worked_out_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two hundred sessions take seconds."""
+    prices = source()
+    first = prices.history(MSFT.contract, 86_400, 3, OPEN + 6 * DAY)
+    asked: list[Block] = []
+    work_out = Paths.session
+
+    def session(self: Paths, listing: Listing, block: Block) -> SessionPrices:
+        asked.append(block)
+        return work_out(self, listing, block)
+
+    monkeypatch.setattr(Paths, "session", session)
+    grown = prices.grown((MSFT, NVDA, AAPL), OPEN + 6 * DAY)
+    assert grown.history(MSFT.contract, 86_400, 3, OPEN + 6 * DAY) == first
+    assert asked == []
+    assert grown.history(MSFT.contract, 86_400, 4, OPEN + 6 * DAY)[1:] == first
+    assert len(asked) == 1
+
+
+@pytest.mark.parametrize("step", [1, 5])
+def test_the_standing_quote_is_the_last_one_that_stepping_showed(step: int) -> None:
+    now = OPEN + 103 * SECOND + 7
+    shown = [quote for instant in walk(source(step_seconds=step), now) for quote in instant.quotes]
+    last = [quote for quote in shown if quote.contract == MSFT.contract][-1]
+    assert source(step_seconds=step).standing(MSFT.contract, now) == last._replace(time=now)
+
+
+@pytest.mark.parametrize("now", [OPEN - 1, OPEN + 600 * SECOND, OPEN + DAY - 1])
+def test_no_quote_stands_while_the_market_is_closed(now: int) -> None:
+    assert source().standing(MSFT.contract, now) is None
 
 
 @pytest.mark.parametrize("year", [2000, 2016, 2024, 2025, 2060, 2100])

@@ -2,7 +2,7 @@
 
 import itertools
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from math import isnan
 from typing import Any
 
@@ -272,6 +272,7 @@ ASKED_BARS = {
     "midpoints": ("3600 S", "5 mins", "MIDPOINT", 12),
     "bids": ("3600 S", "5 mins", "BID", 12),
     "bids and asks": ("3600 S", "5 mins", "BID_ASK", 12),
+    "seconds without a unit": ("3600", "1 min", "TRADES", 60),
 }
 
 
@@ -283,6 +284,38 @@ async def test_historical_bars(stage: Stage, duration: str, size: str, show: str
     assert [bar.date for bar in bars] == sorted({bar.date for bar in bars})
     assert all(bar.low <= bar.open <= bar.high and bar.low <= bar.close <= bar.high for bar in bars)
     assert all(bar.volume > 0 for bar in bars) == (show == "TRADES")
+
+
+@pytest.mark.parametrize("size", ["1 week", "1 month"])
+async def test_weeks_and_months_bear_the_date_of_their_last_day(stage: Stage, size: str) -> None:
+    ib = await ib_insync_client(stage)
+    days = await ib.reqHistoricalDataAsync(stock(), "", "2 M", "1 day", "TRADES", True)
+    long = await ib.reqHistoricalDataAsync(stock(), "", "2 M", size, "TRADES", True)
+    closes = {day.date: day.close for day in days}
+    assert [bar.close for bar in long] == [closes[bar.date] for bar in long]
+    following = [days[index + 1].date for index, day in enumerate(days[:-1]) if day.date in {bar.date for bar in long}]
+    assert all(day.day == 1 if size == "1 month" else day.weekday() == 0 for day in following)
+
+
+@pytest.mark.parametrize(("duration", "size"), [("7200 S", "1 hour"), ("1 D", "1 day"), ("600 S", "5 mins")])
+async def test_the_bar_under_way_is_of_the_last_seconds_too(stage: Stage, duration: str, size: str) -> None:
+    ib = await ib_insync_client(stage)
+    stage.pass_time(157)
+    fine = await ib.reqHistoricalDataAsync(stock(), "", "60 S", "5 secs", "TRADES", True)
+    bars = await ib.reqHistoricalDataAsync(stock(), "", duration, size, "TRADES", True)
+    assert bars[-1].close == fine[-1].close
+    assert bars[-1].low <= min(bar.low for bar in fine) <= max(bar.high for bar in fine) <= bars[-1].high
+
+
+async def test_a_day_round_the_clock_has_one_bar_from_its_first_hour_on(stage: Stage) -> None:
+    """UTC's day begins in New York's evening."""
+    ib = await ib_insync_client(stage)
+    stage.pass_time(11 * 3600)
+    days = await ib.reqHistoricalDataAsync(stock(), "", "5 D", "1 day", "TRADES", True)
+    assert [bar.date for bar in days] == [date(2025, 5, 30) + timedelta(days=ahead) for ahead in range(5)]
+    hours = await ib.reqHistoricalDataAsync(stock(), "", "7200 S", "1 hour", "TRADES", True)
+    assert days[-1].open == hours[0].open
+    assert days[-1].volume == sum(bar.volume for bar in hours)
 
 
 async def test_history_ends_where_it_is_asked_to(stage: Stage) -> None:

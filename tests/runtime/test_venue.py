@@ -13,6 +13,7 @@ from src.exchange.fill_models import Liquidity, Preset, realistic
 from src.exchange.prices import Instant, PriceSource
 from src.exchange.sessions import Sessions
 from src.runtime.clock import NS, ManualClock, ReplayClock, ScaledClock
+from src.runtime.market import MarketRules, seeded_market
 from src.runtime.venue import Venue
 from tests.runtime.markets import AAA, ACCOUNT, BBB, T0, Written, at, bar, bars, buy, quote, venue
 
@@ -246,20 +247,29 @@ def test_an_invented_market_grows_by_what_is_wanted() -> None:
     """From now on, once; the others go on."""
     asked: list[tuple[Contract, int]] = []
 
-    def grow(contract: Contract, moment: int) -> PriceSource:
+    def grow(contract: Contract, moment: int) -> tuple[PriceSource, None]:
         asked.append((contract, moment))
-        return Written([instant for instant in bars(4) if instant.time >= moment])
+        return Written([instant for instant in bars(4) if instant.time > moment]), None
 
     market = venue(bars(4, AAA), contracts=(AAA,), grow=grow)
     market.step()
     market.submit(ACCOUNT, buy(1, contract=BBB))
     market.submit(ACCOUNT, buy(1, contract=BBB))
-    assert asked == [(BBB, at(60) + 1)]
+    assert asked == [(BBB, at(60))]
     assert market.contracts == (AAA, BBB)
     stepped = market.step()
     assert stepped is not None
     assert [each.contract for each in stepped] == [AAA, BBB]
     assert market.exchange.trade(OrderId(1)).filled == 1
+
+
+def test_what_is_wanted_anew_has_the_market_that_stands() -> None:
+    """Its prices did not begin with the question: whoever asks gets a bid and an ask at once."""
+    rules = MarketRules(seed=7, hours="always")
+    market = seeded_market(rules, ["NVDA"], {ACCOUNT: Decimal(10_000)}, start=T0, speed=2.0)
+    wanted = next(each.contract for each in market.listings if each.symbol == "TSLA")
+    quote = market.venue.quote(wanted)
+    assert quote.bid < quote.ask
 
 
 # --- listeners ------------------------------------------------------------------------------------------------------

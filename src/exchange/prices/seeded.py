@@ -61,12 +61,13 @@ class SeededSource:
         self._contracts = tuple(listing.contract for listing in listings)
         self._start, self._step, self._bar = -(-start // _SECOND), step_seconds, bar_seconds
         self._seed, self._paths = seed, Paths(seed, always=sessions.is_always)
+        self._days: dict[tuple[str, Block], list[Bar]] = {}  # each costs a session's path, and is asked for again
 
     def grown(self, listings: Sequence[Listing], start: int) -> "SeededSource":
         """The same market with other listings, from `start` on; what was worked out already stays so."""
         steps = {"step_seconds": self._step, "bar_seconds": self._bar}
         other = SeededSource(listings, self._seed, self._sessions, start, end=self._end, **steps)
-        other._paths = self._paths
+        other._paths, other._days = self._paths, self._days
         return other
 
     @property
@@ -93,10 +94,7 @@ class SeededSource:
 
     def history(self, contract: Contract, size_seconds: int, count: int, end: int) -> list[Bar]:
         """The last `count` bars that ended at or before `end`, from the same path, as far as the sessions reach."""
-        listing = next((known for known in self._listings if known.local_symbol == contract.local_symbol), None)
-        if listing is None:
-            names = tuple(known.local_symbol for known in self._listings)
-            raise UnknownContractError(f"no prices of {contract.local_symbol} here", candidates=names)
+        listing = self._listing(contract)
         if size_seconds <= 0 or _DAY_SECONDS % size_seconds:
             raise NoMarketDataError(f"no bars of {size_seconds} seconds: a bar must be a whole part of a day")
         found: list[list[Bar]] = []
@@ -104,10 +102,37 @@ class SeededSource:
         for block in self._blocks_before(end // _SECOND):
             if missing <= 0:
                 break
-            bars = self._session_bars(listing, block, size_seconds, end // _SECOND, missing)
+            if size_seconds == _DAY_SECONDS and block[1] <= end // _SECOND:
+                bars = self._day_bars(listing, block)[-missing:]
+            else:
+                bars = self._session_bars(listing, block, size_seconds, end // _SECOND, missing)
             found.append(bars)
             missing -= len(bars)
         return [bar for bars in reversed(found) for bar in bars]
+
+    def _day_bars(self, listing: Listing, block: Block) -> list[Bar]:
+        """The day of a session that is over."""
+        key = listing.local_symbol, block
+        if key not in self._days:
+            self._days[key] = self._session_bars(listing, block, _DAY_SECONDS)
+        return self._days[key]
+
+    def standing(self, contract: Contract, now: int) -> Quote | None:
+        """The quote of the last step until `now`, stamped `now`; None while the market is closed."""
+        listing = self._listing(contract)
+        block = next(self._blocks_before(now // _SECOND + 1), None)
+        if block is None or now // _SECOND >= block[1]:
+            return None
+        second = now // _SECOND
+        row = max(second - second % self._step, block[0]) - block[0]
+        return next(self._rows(listing, block, slice(row, row + 1), [now]))
+
+    def _listing(self, contract: Contract) -> Listing:
+        for known in self._listings:
+            if known.local_symbol == contract.local_symbol:
+                return known
+        names = tuple(known.local_symbol for known in self._listings)
+        raise UnknownContractError(f"no prices of {contract.local_symbol} here", candidates=names)
 
     def _chunks(self) -> Iterator[Iterator[Instant]]:
         import numpy as np

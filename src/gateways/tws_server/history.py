@@ -14,9 +14,9 @@ from src.gateways.tws_codec import (
 from src.gateways.tws_server.connection import Connection
 from src.gateways.tws_server.context import Context, Handlers
 from src.gateways.tws_server.listed import has_trades
-from src.gateways.tws_server.past import DAY, PastBar, Question, Steps, answer, finished, parse
+from src.gateways.tws_server.past import DAY, PastBar, Question, Steps, answer, daily_date, finished, parse
 from src.gateways.tws_server.refusals import DUPLICATE_TICKER, RefusedError, invalid, no_trades
-from src.gateways.tws_server.times import bar_time, parse_moment, trading_date
+from src.gateways.tws_server.times import bar_time, parse_moment
 from src.runtime.clock import NS
 
 
@@ -135,7 +135,7 @@ def _since(kept: _Kept, now: int) -> Question:
 
 def _date(bar: PastBar, asked: _Asked, version: int) -> str:
     if asked.question.is_daily:
-        return f"{trading_date(bar.start, bar.end):%Y%m%d}"
+        return f"{daily_date(bar):%Y%m%d}"
     return bar_time(bar.start, version, as_epoch=asked.as_epoch)
 
 

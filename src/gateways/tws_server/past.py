@@ -6,6 +6,7 @@ around the trades; a market that never closes has no hours but regular ones.
 
 import re
 from collections.abc import Callable, Generator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Final, TypeVar
@@ -70,6 +71,7 @@ class PastBar:
     volume: float
     average: float
     count: int
+    last_start: int  # of the last day, for weeks and months; else `start`
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +103,7 @@ def parse(bar_size: str, duration: str, show: str, end: int | None) -> Question:
     size = int(found[1]) * _UNITS.get(unit, 0) if found and len(found[1]) < 4 else 0
     if size not in _SIZES:
         raise invalid(f"Invalid bar size setting: {bar_size!r}", "bM")
-    period = re.fullmatch(r"(\d{1,6}) ?([SDWMY])", duration.strip().upper())
+    period = re.fullmatch(r"(\d{1,6}) ?([SDWMY]?)", duration.strip().upper())
     if period is None or not int(period[1]):
         text = "Historical data query end date/time string or duration is invalid"
         raise invalid(f"{text}: {duration!r}", "bM")
@@ -109,7 +111,7 @@ def parse(bar_size: str, duration: str, show: str, end: int | None) -> Question:
         raise RefusedError(NO_DATA, f"{_PREFIX}HMDS query returned no data: no {show} on this gateway")
     if show not in _TRADES and show not in _QUOTES:
         raise invalid(f"Incorrect what to show: {show!r}", "bM")
-    return Question(size, int(period[1]), period[2], show, end)
+    return Question(size, int(period[1]), period[2] or "S", show, end)
 
 
 def answer(venue: Venue, contract: Contract, question: Question) -> Steps[list[PastBar]]:
@@ -118,34 +120,45 @@ def answer(venue: Venue, contract: Contract, question: Question) -> Steps[list[P
     end = now if question.end is None else min(question.end, now)
     base = min(question.size, DAY)
     daily = question.size >= DAY
+    day = daily_date if daily else _date
     if question.unit == "D":
-        bars = yield from _back_to(venue, contract, base, end, lambda found: len(_dates(found)) > question.number)
+        bars = yield from _back_to(venue, contract, base, end, lambda found: len(_days(found, day)) > question.number)
     else:
         start = _start(question, end)
         bars = yield from _back_to(venue, contract, base, end, lambda found: found[0].start < start)
     if end == now:
         bars += _under_way(venue, contract, base, bars, now)
     if question.unit == "D":
-        days = sorted(_dates(bars))[-question.number :]
-        bars = [bar for bar in bars if days and _date(bar) >= days[0]]
+        days = sorted(_days(bars, day))[-question.number :]
+        bars = [bar for bar in bars if days and day(bar) >= days[0]]
     elif daily:
         first = new_york(_start(question, end)).date()
-        bars = [bar for bar in bars if _date(bar) > first]
+        bars = [bar for bar in bars if day(bar) > first]
     else:
         bars = [bar for bar in bars if bar.start >= _start(question, end)]
-    if question.size > DAY:
-        bars = _merged(bars, _week if question.size == _WEEK else _month)
     if not bars:
         what = f"{contract.local_symbol}@{contract.exchange} {question.show}"
         raise RefusedError(NO_DATA, f"{_PREFIX}HMDS query returned no data: {what}")
-    return [shown(venue, bar, question.show) for bar in bars]
+    if question.size <= DAY:
+        return [shown(venue, bar, question.show, bar.start) for bar in bars]
+    groups = _groups(bars, _week if question.size == _WEEK else _month)
+    return [shown(venue, _joined(group), question.show, group[-1].start) for group in groups]
 
 
-def shown(venue: Venue, bar: Bar, show: str) -> PastBar:
+def daily_date(bar: Bar | PastBar) -> date:
+    """The day of a daily bar, under way or not, and of the last day of a longer one; UTC's where the market goes on.
+
+    A session of New York, or UTC's day, lasts until noon UTC at least.
+    """
+    start = bar.last_start if isinstance(bar, PastBar) else bar.start
+    return new_york(start + DAY * NS // 2).date()
+
+
+def shown(venue: Venue, bar: Bar, show: str, last_start: int) -> PastBar:
     """A bar of trades, or of the quotes around it."""
     if show in _TRADES:
         average = round((bar.high + bar.low + bar.close) / 3, 4)
-        return PastBar(*bar[1:8], average, max(1, int(bar.volume // 100)))
+        return PastBar(*bar[1:8], average, max(1, int(bar.volume // 100)), last_start)
     quote = venue.quote_after(bar)
     half = (quote.ask - quote.bid) / 2
     low, high = (round(side * half, 6) for side in _QUOTES[show])
@@ -155,7 +168,7 @@ def shown(venue: Venue, bar: Bar, show: str) -> PastBar:
     else:
         prices = (bar.open + low, bar.high + low, bar.low + low, bar.close + low)
     opening, top, bottom, closing = (round(price, 6) for price in prices)
-    return PastBar(bar.start, bar.end, opening, top, bottom, closing, -1, -1, -1)
+    return PastBar(bar.start, bar.end, opening, top, bottom, closing, -1, -1, -1, last_start)
 
 
 def _back_to(
@@ -180,19 +193,20 @@ def _back_to(
 
 
 def _under_way(venue: Venue, contract: Contract, size: int, complete: list[Bar], now: int) -> list[Bar]:
-    """The bar that is not complete yet, of the shorter ones that are."""
-    step = venue.bar_seconds if size > venue.bar_seconds else _FINE
+    """The bar that is not complete yet, of the shorter ones that are: the market's own, and then the finest."""
     since = complete[-1].end if complete else now - size * NS
-    if size <= step or now - since < step * NS:
-        return []
-    try:
-        shorter = [bar for bar in venue.bars(contract, step, size // step, now) if bar.start >= since]
-    except NoMarketDataError:  # nothing finer in these files
-        return []
+    shorter: list[Bar] = []
+    longest = min(size, venue.bar_seconds)
+    for step, count in ((venue.bar_seconds, size // venue.bar_seconds), (_FINE, longest // _FINE)):
+        begins = shorter[-1].end if shorter else since
+        if step >= size or now - begins < step * NS:
+            continue
+        with suppress(NoMarketDataError):  # nothing finer in these files
+            shorter += [bar for bar in venue.bars(contract, step, count, now) if bar.start >= begins]
     if size < DAY:
         bucket = now - now % (size * NS)
         shorter = [bar for bar in shorter if bar.start >= bucket]
-    elif shorter:
+    elif shorter and not venue.exchange.sessions.is_always:
         shorter = [bar for bar in shorter if _date(bar) == _date(shorter[-1])]
     return [_joined(shorter)] if shorter else []
 
@@ -222,8 +236,8 @@ def _date(bar: Bar) -> date:
     return trading_date(bar.start, bar.end)
 
 
-def _dates(bars: list[Bar]) -> set[date]:
-    return {_date(bar) for bar in bars}
+def _days(bars: list[Bar], day: Callable[[Bar], date]) -> set[date]:
+    return {day(bar) for bar in bars}
 
 
 def _week(day: date) -> tuple[int, int]:
@@ -234,9 +248,9 @@ def _month(day: date) -> tuple[int, int]:
     return day.year, day.month
 
 
-def _merged(bars: list[Bar], period: Callable[[date], tuple[int, int]]) -> list[Bar]:
-    """Daily bars as weeks or months."""
+def _groups(bars: list[Bar], period: Callable[[date], tuple[int, int]]) -> list[list[Bar]]:
+    """Daily bars by their week or month."""
     groups: dict[tuple[int, int], list[Bar]] = {}
     for bar in bars:
-        groups.setdefault(period(_date(bar)), []).append(bar)
-    return [_joined(group) for group in groups.values()]
+        groups.setdefault(period(daily_date(bar)), []).append(bar)
+    return list(groups.values())

@@ -43,7 +43,7 @@ def bar_time(moment: int, server_version: int, *, as_epoch: bool) -> str:
 
 
 def trading_date(start: int, end: int) -> date:
-    """The day that a daily bar is of: a bar round the clock, UTC, is of the day it has most of."""
+    """The day of New York that a bar has most of."""
     return new_york((start + end) // 2).date()
 
 
