@@ -48,14 +48,13 @@ class Empty:
 
 def checks_alone(book: Book) -> Advance:
     """Time and prices looked at, the bar kept: no loop, no object, no way out where something is due."""
-    books, last, wake = {MSFT.con_id: book}, -1, 1 << 62
+    last, wake = -1, 1 << 62
 
     def advance(now: int, bars: Sequence[Bar] = ()) -> tuple[Event, ...]:
         nonlocal last
         if now <= wake and now >= last:
             (bar,) = bars
-            book = books[bar[0].con_id]
-            if book.low_guard < bar[5] and bar[4] < book.high_guard:
+            if bar[0] is book.contract and book.low_guard < bar[5] and bar[4] < book.high_guard:
                 book.last = bar
                 last = now
                 return ()

@@ -71,6 +71,23 @@ def test_bars_of_several_contracts_come_together_whichever_of_them_trades() -> N
     assert last == bar(1, 100)
 
 
+def test_bars_that_came_alone_and_then_come_together_meet_their_own_orders() -> None:
+    """What is expected after one bar is one more of the same contract; others, several and none are seen as well."""
+    exchange = new_exchange()
+    send(exchange, buy(3, "90.00"), 0)
+    send(exchange, buy(5, "40.00", contract=BBB), 0)
+    give(exchange, bar(0, 100), bar(1, 101))
+    exchange.advance(at(3), (bar(2, 102), bar(2, 50, contract=BBB)))
+    exchange.advance(at(3))
+    give(exchange, bar(3, 103))
+    assert [exchange.last_bar(each) for each in (AAA, BBB)] == [bar(3, 103), bar(2, 50, contract=BBB)]
+    assert traded(exchange.advance(at(5), (bar(4, 50, 50, 39, 45, contract=BBB),))) == at_prices((5, "40"))
+    exchange.advance(at(6), (bar(5, 85, contract=CCC),))
+    assert traded(exchange.advance(at(7), (bar(6, 95, 95, 89, 90),))) == at_prices((3, "90"))
+    with pytest.raises(ValueError, match="time goes back"):
+        exchange.advance(at(6), (bar(5, 95),))
+
+
 @pytest.mark.parametrize(
     ("wanted", "price"),
     [
