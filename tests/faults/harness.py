@@ -117,6 +117,17 @@ class Opener:
         )  # fmt: skip
         self.timing = timing
 
+    def open_soon(self, port: int, patience: float = 40.0) -> GuardedBroker:
+        """As `open`, as soon as there can be one; BrokerError when there cannot for so long."""
+        deadline = monotonic() + patience
+        while True:
+            try:
+                return self.open(port)
+            except BrokerError:
+                if monotonic() > deadline:
+                    raise
+                pause(0.02)
+
     def open(self, port: int, *, limits: bool = True) -> GuardedBroker:
         """A connected, guarded broker; BrokerError when there cannot be one."""
         egress = Egress()
@@ -237,14 +248,8 @@ class FaultStage:
     def restart(self, *, crash: bool = False, patience: float = 40.0) -> GuardedBroker:
         """End the session and begin the next, as soon as the gateway lets it in again."""
         self.crash() if crash else self.leave()
-        deadline = monotonic() + patience
-        while True:
-            try:
-                return self.open()
-            except BrokerError:
-                if monotonic() > deadline:
-                    raise
-                pause(0.02)
+        self._broker = self._opener.open_soon(self.proxy.port, patience)
+        return self._broker
 
     # --- orders -----------------------------------------------------------------------------------------------------
 

@@ -18,9 +18,9 @@ class Result:
     trials: int = 0
     failures: list[str] = field(default_factory=list)
 
-    def count(self, found: list[str], what: str) -> None:
-        """One more trial, with what it found."""
-        self.trials += 1
+    def count(self, found: list[str], what: str, *, tried: bool = True) -> None:
+        """One more trial, with what it found; none where nothing was `tried` after all, and nothing found."""
+        self.trials += tried or bool(found)
         self.failures += [f"{each} [{what}]" for each in found]
 
 

@@ -2,7 +2,7 @@
 
 The process itself only waits, with everything imported; for each line on its input, `port folder point number seed`,
 it forks a trader, says its pid, and says when it has ended. A trader places orders until it is killed at its `number`th
-arrival at `point`.
+arrival at `point`, or after the last of them.
 """
 
 import atexit
@@ -11,6 +11,7 @@ import os
 import signal
 import subprocess
 import sys
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -41,16 +42,23 @@ ANYWHERE: Final = "anywhere"
 _ORDERS: Final = 30
 
 
-def _die_at(point: str, number: int) -> None:
-    """Kill this process when it comes to a point for the `number`th time."""
+def _die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _die_at(point: str, number: int) -> Callable[[], None]:
+    """Kill this process when it comes to a point for the `number`th time after what is returned was called.
+
+    To be called before a session is opened, whose parts hold each other's methods.
+    """
     owner, name, on_the_way_in = POINTS[point]
     original: Callable[..., Any] = getattr(owner, name)
-    left = [number]
+    left = [0]
 
     def arrive() -> None:
         left[0] -= 1
-        if left[0] <= 0:
-            os.kill(os.getpid(), signal.SIGKILL)
+        if left[0] == 0:
+            _die()
 
     def patched(*arguments: Any, **named: Any) -> Any:  # noqa: ANN401
         if on_the_way_in:
@@ -61,20 +69,22 @@ def _die_at(point: str, number: int) -> None:
         return result
 
     setattr(owner, name, patched)
+    return lambda: left.__setitem__(0, number)
 
 
 def trade(port: int, folder: Path, point: str, number: int, seed: int) -> None:
     """Open a session and place orders, one after the other."""
     chance = Random(seed)  # noqa: S311  # chance that can be repeated
     with scaled():
-        broker = Opener(folder).open(port)
-        if point != ANYWHERE:  # from now on: opening a session commits as well
-            _die_at(point, number)
+        begin = _die_at(point, number) if point != ANYWHERE else None
+        broker = Opener(folder).open_soon(port)
+        if begin is not None:  # from now on: opening a session commits as well
+            begin()
         for _ in range(_ORDERS):
             action, quantity, away = chance.choice(["BUY", "SELL"]), chance.randint(1, 50), chance.choice([None, 1.0])
             with suppress(BrokerError):
                 broker.place_order(market_order(broker, action, quantity, away))
-        broker.disconnect()
+        _die()
 
 
 def main() -> None:
@@ -87,8 +97,10 @@ def main() -> None:
         if not pid:
             try:
                 trade(int(port), Path(folder), point, int(number), int(seed))
+            except BaseException:  # noqa: BLE001  # the trial hears that it was not killed
+                traceback.print_exc()
             finally:
-                os._exit(0)
+                os._exit(1)
         print(pid, flush=True)
         _, status = os.waitpid(pid, 0)
         print(os.waitstatus_to_exitcode(status), flush=True)
@@ -113,7 +125,7 @@ class Traders:
         return int(self._line())
 
     def wait(self) -> int:
-        """How the trader has ended: 0, or minus the signal's number."""
+        """How the trader has ended: minus the signal's number, or 1 by an error."""
         return int(self._line())
 
     def _line(self) -> str:
@@ -121,7 +133,7 @@ class Traders:
         return self._process.stdout.readline()
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         assert self._process.stdin is not None
         assert self._process.stdout is not None

@@ -94,12 +94,14 @@ def cut_orders(folder: Path, seed: int, *, rounds: int = 12) -> Result:
             )
             at, back = chance.choice([chance.randrange(8), chance.randrange(260), _WHOLE]), chance.choice(_WAYS_BACK)
             action, ref = chance.choice(["BUY", "SELL"]), f"cut-{number}"
-            order = stage.order(action, chance.randint(1, 200), away=chance.choice([None, None, 1.0]), ref=ref)
+            shares, away = chance.randint(1, 200), chance.choice([None, None, 1.0])
+            order = stage.order(action, shares, away=None if kind == EXEC_DETAILS else away, ref=ref)
+            fault = Fault(do, way, kind, at=at)
             if is_slow := chance.random() < 0.15:  # as with a dialog on TWS's screen: the order comes about, but late
                 back, do = "nothing", Do.DELAY
                 stage.gateway.play(f"- {{on: newOrder, action: delay, seconds: {0.5 + chance.random():.2f}, count: 1}}")
             else:
-                stage.proxy.arm(Fault(do, way, kind, at=at))
+                stage.proxy.arm(fault)
             began = monotonic()
             answer = stage.attempt(order)
             found = late(answer, began, stage.settings.order_timeout, ruler)
@@ -112,7 +114,8 @@ def cut_orders(folder: Path, seed: int, *, rounds: int = 12) -> Result:
                 stage.proxy.behave()
                 come_back(stage, back)
             found += stage.settled()
-            result.count(found, f"T1 seed {seed}, round {number}: {do} {way} {kind} at {at}, {back}")
+            said = f"T1 seed {seed}, round {number}: {do} {way} {kind} at {at}, {back}"
+            result.count(found, said, tried=is_sent if is_slow else fault.count == 0)
             if found:
                 break
     return result
@@ -143,11 +146,13 @@ def kill_traders(folder: Path, seed: int, *, rounds: int = 3) -> Result:
                 before = stage.proxy.order_bytes
                 wait_for(lambda: stage.proxy.order_bytes > before, 20.0)  # noqa: B023
                 pause(chance.random() * 0.3)
-                with suppress(ProcessLookupError):  # it has placed all of its orders
+                with suppress(ProcessLookupError):  # it has placed all of its orders, and is dead
                     os.kill(pid, signal.SIGKILL)
             ended = traders.wait()
             stage.restart()
             found = stage.settled()
+            if ended != -signal.SIGKILL:
+                found.append("T2: the process ended by itself")
             result.count(found, f"T2 seed {seed}, round {number}: killed at {point!r}, {count}; ended {ended}")
             if found:
                 break
