@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import Final
 
 from src.domain.rejections import Rejection, insufficient_funds, not_shortable, off_tick, price_too_far, too_large
+from src.exchange.at_work import ByContract
 from src.exchange.ledger import Account
 from src.exchange.margin import MINIMUM_EQUITY, WHOLE, Rates, rates_of
 from src.exchange.terms import Terms
@@ -74,8 +75,6 @@ def margin_rejection(
     price = _price(order, own_market)
     if price is None:
         return None
-    if order.is_buy and not at_work and _pays_in_full(account, order.quantity * price, commission):
-        return None
     total = in_full = 0
     for other_id in at_work.keys() | account.holdings.keys() | {con_id}:
         orders = at_work.get(other_id, [])
@@ -99,11 +98,25 @@ def margin_rejection(
     return insufficient_funds(f"{needed:.2f}", f"{equity:.2f}")
 
 
-def _pays_in_full(account: Account, amount: int, commission: Decimal) -> bool:
-    """Whether cash alone covers a purchase (shares times units) in an account that is nowhere short."""
+def pays_in_full(
+    account: Account, order: Working, market: int | None, at_work: ByContract, commission: Decimal
+) -> bool:
+    """Whether cash alone covers a purchase and all that works, which are purchases with a limit, and nothing is short.
+
+    Then nothing is borrowed, whatever trades: no margin need be looked at.
+    """
+    price = _price(order, market)
+    if price is None:
+        return False
     for holding in account.holdings.values():
         if holding.quantity < 0:
             return False
+    amount = order.quantity * price
+    for others in at_work.values():
+        for other in others.values():
+            if other.limit is None or not other.is_buy:
+                return False
+            amount += other.quantity * other.limit
     return dollars(amount) + commission <= account.cash
 
 

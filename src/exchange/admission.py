@@ -42,7 +42,8 @@ class Admission:
             return in_dollars_only(book.contract.local_symbol)
         if order.is_immediate and not order.works_all_hours and not self.sessions.is_open(now):
             return exchange_closed()
-        return self._of_crowd(order) or self._of_terms(order, book) or self._of_margin(order, now)
+        mark = book.mark()
+        return self._of_crowd(order) or self._of_terms(order, book, mark) or self._of_margin(order, mark, now)
 
     def of_exit(self, leg: Working, siblings: int = 0) -> Rejection | None:
         """Why a bracket's exit is refused; it only closes, so margin and short sale do not matter.
@@ -61,10 +62,12 @@ class Admission:
             return below_filled(order.filled)
         trial = Working(changed, order.order_id, order.time)
         trial.filled, trial.group, trial.triggered = order.filled, order.group, order.triggered
-        refused = self._of_terms(trial, self.books[order.con_id])
+        book = self.books[order.con_id]
+        mark = book.mark()
+        refused = self._of_terms(trial, book, mark)
         if refused or order.parent is not None:
             return refused
-        return self._of_margin(trial, now)
+        return self._of_margin(trial, mark, now)
 
     def _of_crowd(self, order: Working, siblings: int = 0) -> Rejection | None:
         orders = self.at_work.of(order.account, order.con_id)
@@ -73,10 +76,9 @@ class Admission:
         crowd = sum(other.sign == order.sign for other in orders)
         return too_many_active(acceptance.MOST_ACTIVE) if crowd + siblings >= acceptance.MOST_ACTIVE else None
 
-    def _of_terms(self, order: Working, book: Book) -> Rejection | None:
+    def _of_terms(self, order: Working, book: Book, mark: int | None) -> Rejection | None:
         covered = book.terms.shortable or order.is_buy or self._is_covered(order)
-        price = book.mark() if order.limit is not None else None
-        return acceptance.rejection(order, book.terms, price, covered=covered)
+        return acceptance.rejection(order, book.terms, mark, covered=covered)
 
     def _is_covered(self, order: Working) -> bool:
         """Whether the account holds what this sale, and those that work already, could sell."""
@@ -86,17 +88,19 @@ class Admission:
         _, sells = acceptance.shares_at_work([*others, order])
         return holding is not None and sells <= holding.quantity
 
-    def _of_margin(self, order: Working, now: int) -> Rejection | None:
-        at_work: dict[int, list[Working]] = {}
-        for con_id, others in self.at_work.by_contract(order.account).items():
-            count = [other for other in others.values() if not other.held and other.order_id != order.order_id]
-            if count:
-                at_work[con_id] = count
-        account = self.ledger.accounts[order.account]
-        if acceptance.only_reduces(account, order, at_work.get(order.con_id, ())):
-            return None
-        price = self.mark(order.con_id) or order.limit or order.stop or 0
+    def _of_margin(self, order: Working, mark: int | None, now: int) -> Rejection | None:
+        account, working = self.ledger.accounts[order.account], self.at_work.by_contract(order.account)
+        price = mark or order.limit or order.stop or 0
         commission = self.books[order.con_id].terms.fees.total(
             order.action, order.quantity, order.quantity * price, now
         )
+        if order.is_buy and acceptance.pays_in_full(account, order, mark, working, commission):
+            return None
+        at_work: dict[int, list[Working]] = {}
+        for con_id, others in working.items():
+            count = [other for other in others.values() if not other.held and other.order_id != order.order_id]
+            if count:
+                at_work[con_id] = count
+        if acceptance.only_reduces(account, order, at_work.get(order.con_id, ())):
+            return None
         return acceptance.margin_rejection(account, order, at_work, self.mark, commission)

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from decimal import Decimal
 from functools import lru_cache
+from operator import attrgetter
 from typing import Final
 
 from src.domain.errors import InvalidOrderError
@@ -14,7 +15,10 @@ from src.gateways.tws_server.refusals import MISMATCH, UNSUPPORTED_TYPE, Refused
 
 _FLOAT_NOISE: Final = 9
 _NOTHING: Final = Decimal(0)
-_PLACES: Final = {name: place for place, name in enumerate(WireOrder._fields)}
+_QUANTITY, _LIMIT, _STOP, _TIF, _ACCOUNT, _CLEARING, _ADJUSTED, _WHAT_IF = map(  # where they stand in an order
+    WireOrder._fields.index,
+    ("total_quantity", "lmt_price", "aux_price", "tif", "account", "clearing_intent", "adjusted_order_type", "what_if"),
+)
 _TYPES: Final = {
     "MKT": OrderType.MARKET,
     "LMT": OrderType.LIMIT,
@@ -38,6 +42,11 @@ _NOT_SIMULATED: Final[tuple[tuple[str, Callable[[WireOrder], object]], ...]] = (
     ("adjusted orders", lambda order: order.adjusted_order_type not in ("", "None") and order.adjusted_order_type),
     ("cash quantities", lambda order: order.cash_qty and not order.total_quantity),
 )
+#: The fields of all these: most orders have none of them, which one look tells.
+_UNUSUAL: Final = attrgetter(
+    "algo_strategy", "conditions", "hedge_type", "all_or_none", "discretionary_amt", "min_qty", "good_after_time",
+    "scale_price_increment", "adjusted_order_type", "cash_qty",
+)  # fmt: skip
 
 
 def to_order(message: PlaceOrder, contract: Contract, account: AccountId) -> Order:
@@ -51,9 +60,10 @@ def to_order(message: PlaceOrder, contract: Contract, account: AccountId) -> Ord
         raise rejected(f"Invalid side: {asked.action!r}")
     if tif is None:
         raise rejected(f"The time in force {asked.tif!r} is not simulated: DAY, GTC, IOC or FOK")
-    for name, is_asked in _NOT_SIMULATED:
-        if is_asked(asked):
-            raise rejected(f"The gateway does not simulate {name}")
+    if any(_UNUSUAL(asked)):
+        for name, is_asked in _NOT_SIMULATED:
+            if is_asked(asked):
+                raise rejected(f"The gateway does not simulate {name}")
     try:
         return Order(
             contract,
@@ -113,18 +123,14 @@ def _changed(old: Decimal | None, new: Decimal | None) -> Decimal | None:
 def echo(asked: WireOrder, order: Order) -> WireOrder:
     """A client's order as the gateway has it now: what was asked, with what the exchange made of it."""
     told = list(asked)
-    changed = {
-        "total_quantity": order.quantity,
-        "lmt_price": order.limit_price or _NOTHING,
-        "aux_price": order.stop_price or _NOTHING,
-        "tif": order.tif.value,
-        "account": order.account,
-        "clearing_intent": asked.clearing_intent or "IB",
-        "adjusted_order_type": "None",
-        "what_if": False,
-    }
-    for name, value in changed.items():
-        told[_PLACES[name]] = value
+    told[_QUANTITY] = order.quantity
+    told[_LIMIT] = order.limit_price or _NOTHING
+    told[_STOP] = order.stop_price or _NOTHING
+    told[_TIF] = order.tif.value
+    told[_ACCOUNT] = order.account
+    told[_CLEARING] = asked.clearing_intent or "IB"
+    told[_ADJUSTED] = "None"
+    told[_WHAT_IF] = False
     return WireOrder._make(told)
 
 
