@@ -98,26 +98,31 @@ def margin_rejection(
     return insufficient_funds(f"{needed:.2f}", f"{equity:.2f}")
 
 
-def pays_in_full(
-    account: Account, order: Working, market: int | None, at_work: ByContract, commission: Decimal
-) -> bool:
+def pays_in_full(account: Account, order: Working, at_work: ByContract, mark: Mark, commission: Decimal) -> bool:
     """Whether cash alone covers a purchase and all that works, which are purchases with a limit, and nothing is short.
 
     Then nothing is borrowed, whatever trades: no margin need be looked at.
     """
-    price = _price(order, market)
-    if price is None:
-        return False
     for holding in account.holdings.values():
         if holding.quantity < 0:
             return False
-    amount = order.quantity * price
-    for others in at_work.values():
+    con_id = order.con_id
+    price, shares, amount = _price(order, mark(con_id)), order.quantity, 0
+    if price is None:
+        return False
+    for other_id, others in at_work.items():
+        at, buys = (price, shares) if other_id == con_id else (mark(other_id) or 0, 0)
         for other in others.values():
             if other.limit is None or not other.is_buy:
                 return False
-            amount += other.quantity * other.limit
-    return dollars(amount) + commission <= account.cash
+            buys += other.quantity
+            if other.dearest > at:
+                at = other.dearest
+        if other_id == con_id:
+            price, shares = at, buys
+        else:
+            amount += buys * at
+    return dollars(amount + shares * price) + commission <= account.cash
 
 
 def _price(order: Working, market: int | None) -> int | None:

@@ -21,6 +21,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Final
 from zlib import crc32
@@ -63,8 +64,8 @@ class Listing:
     @property
     def contract(self) -> Contract:
         """The contract as IB qualifies it."""
-        return Contract(
-            self.symbol, self.sec_type, self.exchange, self.currency, self.primary_exchange, con_id=self.con_id
+        return _contract(
+            self.symbol, self.sec_type, self.exchange, self.currency, self.primary_exchange, self.con_id
         )
 
     @property
@@ -76,6 +77,11 @@ class Listing:
     def details(self) -> ContractDetails:
         """What the venue says of it."""
         return ContractDetails(self.contract, self.long_name, self.min_tick)
+
+
+@lru_cache(maxsize=4096)
+def _contract(symbol: str, sec_type: str, exchange: str, currency: str, primary: str, con_id: int) -> Contract:
+    return Contract(symbol, sec_type, exchange, currency, primary, con_id)
 
 
 def _pair(

@@ -65,6 +65,30 @@ def test_below_two_thousand_dollars_everything_is_paid_in_full() -> None:
     assert statuses(exchange.submit(ACCOUNT, buy(5, "100.00", contract=BBB), at(1))) == ["PreSubmitted"]
 
 
+def test_cash_pays_for_all_purchases_that_work_at_the_market_or_at_their_limits() -> None:
+    """Where nothing can be borrowed: limits below the market count at it, those above at themselves, with commission."""
+    exchange = traded_at(100, cash=1_500)
+    assert statuses(exchange.submit(ACCOUNT, buy(5, "60.00"), at(1))) == ["PreSubmitted"]
+    assert statuses(exchange.submit(ACCOUNT, buy(5, "120.00", contract=BBB), at(1))) == ["PreSubmitted"]
+    assert refused(exchange, buy(5, "1.00")) == (201, RejectClass.MARGIN)
+    assert statuses(exchange.submit(ACCOUNT, buy(3, "120.00", contract=BBB), at(1))) == ["PreSubmitted"]
+    assert refused(exchange, buy(1, "120.00", contract=BBB)) == (201, RejectClass.MARGIN)
+    with_fees = traded_at(100, cash=1_500, fees="fixed")
+    assert statuses(with_fees.submit(ACCOUNT, buy(10, "100.00"), at(1))) == ["PreSubmitted"]
+    assert refused(with_fees, buy(5, "100.00")) == (201, RejectClass.MARGIN)
+    assert statuses(with_fees.submit(ACCOUNT, buy(4, "100.00"), at(1))) == ["PreSubmitted"]
+
+
+def test_purchases_with_a_sale_or_a_short_position_among_them_are_no_matter_of_cash_alone() -> None:
+    """$100,000 pay for 401 shares; with 3,300 sold short, or to be sold, the margin of both is looked at."""
+    for stop in (None, "90.00"):
+        exchange = traded_at(100)
+        assert statuses(exchange.submit(ACCOUNT, sell(3_300, stop=stop), at(1))) == ["PreSubmitted"]
+        give(exchange, bar(1, 100))
+        assert bool(exchange.positions(ACCOUNT)) == (stop is None)
+        assert refused(exchange, buy(401, "100.00", contract=BBB), 2) == (201, RejectClass.MARGIN)
+
+
 def test_an_order_that_only_closes_always_passes() -> None:
     """Even in an account that could open nothing."""
     exchange = traded_at(100)

@@ -227,7 +227,7 @@ class Connection(asyncio.Protocol):
         self.close()
 
     def _take(self, payload: bytes) -> None:
-        request_id = -1
+        message: Request | None = None
         try:
             message = decode_request(payload, self.server_version)
             if isinstance(message, StartApi):
@@ -237,7 +237,6 @@ class Connection(asyncio.Protocol):
             elif not self.is_started:
                 self.send(ErrorMessage(-1, NOT_CONNECTED, "Not connected: startApi comes first"))
             else:
-                request_id = getattr(message, "req_id", getattr(message, "order_id", -1))
                 self._host.receive(self, message)
         except WireError as error:
             _log.warning("client %d: %s", self.client_id, error)
@@ -245,6 +244,7 @@ class Connection(asyncio.Protocol):
             self.error(found, READING_ERROR, f"Error reading request: {error}")
         except Exception:  # noqa: BLE001  # one request must not end the connection, or the server
             _log.exception("client %d: a request could not be processed", self.client_id)
+            request_id = getattr(message, "req_id", getattr(message, "order_id", -1))
             self.error(request_id, READING_ERROR, "Error processing request: the gateway failed, see its log")
 
     # --- messages out ----------------------------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
-from typing import Any
+from typing import Any, Protocol
 
 from src.domain.market import Contract
 from src.domain.orders import AccountId, Fill
@@ -17,12 +17,18 @@ from src.runtime.market import Market
 Handlers = Mapping[type, Callable[[Connection, Any], object]]
 
 
+class Wake(Protocol):
+    """Has the market looked at again soon."""
+
+    def __call__(self, ordered: Contract | None = None) -> None:
+        """`ordered`: an order in this contract was given, and nothing else is new."""
+        ...
+
+
 class Context:
     """The market and its clients. `deliver` tells what the market has brought; `wake` has it looked at again soon."""
 
-    def __init__(
-        self, market: Market, options: GatewayOptions, deliver: Callable[[], None], wake: Callable[[], None]
-    ) -> None:
+    def __init__(self, market: Market, options: GatewayOptions, deliver: Callable[[], None], wake: "Wake") -> None:
         self.market, self.options = market, options
         self.venue = market.venue
         self.catalogue = Catalogue(market.listings)

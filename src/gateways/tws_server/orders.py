@@ -186,7 +186,7 @@ class OrderDesk:
             placed.exchange_id = OrderId(first.trade.order_id + index)
             self._by_exchange_id[placed.exchange_id] = placed
         self._context.deliver()
-        self._context.wake()
+        self._context.wake(order.contract)
 
     def _refuse(self, family: Iterable[Placed], code: int, text: str) -> None:
         for placed in family:

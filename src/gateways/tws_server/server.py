@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Final
 
 from src.domain.events import Event
+from src.domain.market import Contract
 from src.domain.orders import Execution, OrderId
 from src.exchange.prices import Instant
 from src.gateways.scenario import Scenario, request_names
@@ -308,10 +309,21 @@ class Server:
 
     # --- the market ------------------------------------------------------------------------------------------------
 
-    def wake(self) -> None:
-        """Look at the market soon: a command was given, or somebody follows it now."""
-        if not self._looks_soon:
+    def wake(self, ordered: Contract | None = None) -> None:
+        """Look at the market soon: a command was given, or somebody follows it now.
+
+        An order needs no look where it was given and the next one is planned: its command has looked.
+        """
+        if not (self._looks_soon or (ordered is not None and self._is_looked_at_in_time(ordered))):
             self._look_in(0.0)
+
+    def _is_looked_at_in_time(self, ordered: Contract) -> bool:
+        """Whether an order has changed nothing of when the market must be looked at: none of it is on its way."""
+        venue = self.context.venue
+        if self._turn_at is None or venue.waits_for_reader or self.faults.is_played:
+            return False
+        exchange = venue.exchange
+        return exchange.next_arrival is None and exchange.standing_quote(ordered) is not None
 
     def look(self) -> None:
         """Look at the market now: for a clock that a test has moved."""
