@@ -64,9 +64,7 @@ class Listing:
     @property
     def contract(self) -> Contract:
         """The contract as IB qualifies it."""
-        return _contract(
-            self.symbol, self.sec_type, self.exchange, self.currency, self.primary_exchange, self.con_id
-        )
+        return _contract(self.symbol, self.sec_type, self.exchange, self.currency, self.primary_exchange, self.con_id)
 
     @property
     def local_symbol(self) -> str:

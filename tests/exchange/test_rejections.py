@@ -66,7 +66,7 @@ def test_below_two_thousand_dollars_everything_is_paid_in_full() -> None:
 
 
 def test_cash_pays_for_all_purchases_that_work_at_the_market_or_at_their_limits() -> None:
-    """Where nothing can be borrowed: limits below the market count at it, those above at themselves, with commission."""
+    """Where nothing can be borrowed: limits below the market count at it, those above at themselves; and commission."""
     exchange = traded_at(100, cash=1_500)
     assert statuses(exchange.submit(ACCOUNT, buy(5, "60.00"), at(1))) == ["PreSubmitted"]
     assert statuses(exchange.submit(ACCOUNT, buy(5, "120.00", contract=BBB), at(1))) == ["PreSubmitted"]

@@ -148,7 +148,7 @@ class Faults:
 
     def lets_in(self, connection: Connection, message: Request) -> bool:
         """Whether a request is to be served now; its own answer, if any, has been given."""
-        is_known = isinstance(message, PlaceOrder) and self._desk.knows(connection.client_id, message.order_id)
+        is_known = isinstance(message, PlaceOrder) and self._desk.orders.knows(connection.client_id, message.order_id)
         names = request_names(message, is_known_order=is_known)
         client_id = message.client_id if isinstance(message, StartApi) else connection.client_id
         course = self._courses.get(connection)

@@ -17,16 +17,16 @@ from src.gateways.tws_server import order_news as news
 from src.gateways.tws_server.connection import Connection
 from src.gateways.tws_server.context import Context, Handlers
 from src.gateways.tws_server.order_news import Placed
-from src.gateways.tws_server.orders import OrderDesk
+from src.gateways.tws_server.placed_orders import PlacedOrders
 from src.gateways.tws_server.refusals import invalid
 from src.gateways.tws_server.times import day_start, parse_moment
 
 
 class OrderQuestions:
-    """Answers from the order desk and the exchange's own records."""
+    """Answers from the orders and the exchange's own records."""
 
-    def __init__(self, context: Context, desk: OrderDesk) -> None:
-        self._context, self._desk = context, desk
+    def __init__(self, context: Context, orders: PlacedOrders) -> None:
+        self._context, self._orders = context, orders
         self.handlers: Handlers = {
             ReqOpenOrders: self._open_orders,
             ReqAllOpenOrders: self._all_open_orders,
@@ -37,19 +37,19 @@ class OrderQuestions:
 
     def _open_orders(self, client: Connection, message: ReqOpenOrders) -> None:
         del message
-        self._send_open(client, (each for each in self._desk.all() if each.client_id == client.client_id))
+        self._send_open(client, (each for each in self._orders.all() if each.client_id == client.client_id))
         client.send(OpenOrderEnd())
 
     def _all_open_orders(self, client: Connection, message: ReqAllOpenOrders) -> None:
         del message
-        self._send_open(client, self._desk.all())
+        self._send_open(client, self._orders.all())
         client.send(OpenOrderEnd())
 
     def _auto_open_orders(self, client: Connection, message: ReqAutoOpenOrders) -> None:
         if client.client_id:
             raise invalid("Only the default client (i.e 0) can auto bind orders.", "bC")
-        self._desk.bind(wanted=message.auto_bind)
-        self._send_open(client, (each for each in self._desk.all() if each.is_by_hand))
+        self._orders.bind(wanted=message.auto_bind)
+        self._send_open(client, (each for each in self._orders.all() if each.is_by_hand))
 
     def _send_open(self, client: Connection, orders: Iterable[Placed]) -> None:
         for placed in orders:
@@ -59,7 +59,7 @@ class OrderQuestions:
 
     def _completed_orders(self, client: Connection, message: ReqCompletedOrders) -> None:
         today = day_start(self._context.now())
-        for placed in self._desk.all():
+        for placed in self._orders.all():
             if placed.trade is None or not placed.is_done or placed.trade.time < today:
                 continue
             if not (message.api_only and placed.is_by_hand):
@@ -82,7 +82,7 @@ class OrderQuestions:
 
     def _send_execution(self, client: Connection, message: ReqExecutions, fill: Fill) -> None:
         execution = fill.execution
-        placed = self._desk.of_exchange(execution.order_id)
+        placed = self._orders.of_exchange(execution.order_id)
         if placed is None:
             return
         told = news.execution_data(message.req_id, placed, execution, client.server_version)

@@ -47,8 +47,10 @@ from src.gateways.tws_server.market_data import MarketData
 from src.gateways.tws_server.not_here import NOTHING_THERE, not_here
 from src.gateways.tws_server.options import GatewayOptions
 from src.gateways.tws_server.order_questions import OrderQuestions
+from src.gateways.tws_server.order_teller import OrderTeller
 from src.gateways.tws_server.orders import OrderDesk
 from src.gateways.tws_server.past_ticks import PastTicks
+from src.gateways.tws_server.placed_orders import PlacedOrders
 from src.gateways.tws_server.profit import ProfitDesk
 from src.gateways.tws_server.refusals import CLIENT_ID_IN_USE, RefusedError
 from src.gateways.tws_server.streams import Streams
@@ -84,9 +86,11 @@ class Server:
         self.options = options
         self.max_server_version, self.latency = options.max_server_version, options.latency
         self.context = Context(market, options, self.deliver, self.wake)
-        self.orders = OrderDesk(self.context)
+        self.orders = PlacedOrders(options.first_number)
+        self._teller = OrderTeller(self.context, self.orders)
+        desk = OrderDesk(self.context, self.orders, self._teller)
         self.truth = TruthLog(options.log)
-        self.faults = Faults(self.context, self, self.orders, self.truth)
+        self.faults = Faults(self.context, self, desk, self.truth)
         self.on_send: Callable[[Connection, Reply], None] | None = None
         self.accounts = AccountDesk(self.context)
         self.market_data = MarketData(self.context)
@@ -100,7 +104,7 @@ class Server:
         asked: list[Handlers] = [
             own,
             NOTHING_THERE,
-            self.orders.handlers,
+            desk.handlers,
             OrderQuestions(self.context, self.orders).handlers,
         ]
         asked += [ContractDesk(self.context).handlers, PastTicks(self.context).handlers, self.accounts.handlers]
@@ -382,7 +386,7 @@ class Server:
                 for part in self._takes_instants:
                     part.take(news)
             else:
-                self.orders.take(news)
+                self._teller.take(news)
                 if self.truth.is_written:
                     self.truth.took(news, self.orders.of_event(news))
                 self.accounts.take(news)
