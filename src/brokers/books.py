@@ -54,6 +54,8 @@ class Books:
         self._trips, self._day = 0, ""
         self._paid: deque[tuple[int, Decimal]] = deque(maxlen=10_000)  # when what was heard, and what it cost
         self._rejections: dict[int, dict[str, int]] = {}  # by con_id: when which order was
+        #: Who is to hear of a position that the venue has closed; called once for each such execution.
+        self.on_liquidation: Callable[[Execution], None] = lambda execution: None  # noqa: ARG005
 
     # --- intents ----------------------------------------------------------------------------------------------------
 
@@ -179,6 +181,7 @@ class Books:
             )  # fmt: skip
         if execution.liquidation:
             _log.error("IB has liquidated %s %s", execution.shares, execution.contract.symbol)
+            self.on_liquidation(execution)
         self._count(execution, moved)
         self.tell(Executed.of(execution, reconciled=reconciled))
         return True

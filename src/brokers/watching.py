@@ -21,7 +21,7 @@ from src.domain.events import ConnectionChanged, Event, Notice, OrderChanged
 from src.domain.intents import IntentRecord, IntentState
 from src.domain.journal_facts import KillNoted
 from src.domain.market import Contract, Mode
-from src.domain.orders import Action, Order, OrderId, OrderStatus, Origin, Trade
+from src.domain.orders import Action, Execution, Order, OrderId, OrderStatus, Origin, Trade
 from src.runtime.bridge import EventStream
 from src.runtime.clock import monotonic
 from src.runtime.worker import Ticker
@@ -81,7 +81,10 @@ class Watch:
             self._stream = self._broker.events()  # first, so that nothing is missed
         left = books.open(self._broker.mode)
         known = books.journal is not None and books.journal.last_session() is not None
+        if known:  # one that is older than the journal has been seen, or is nobody's affair here
+            books.on_liquidation = self._liquidated
         books.catch_up(self._broker.fills(), announce=known)
+        books.on_liquidation = self._liquidated
         self._find_out_of_the_past(left)
         for record in left:
             now = books.outcomes.of(record.order_ref)
@@ -247,6 +250,11 @@ class Watch:
             self._settled(unsettled)
         if trade.status is OrderStatus.INACTIVE and trade.origin is Origin.OURS:
             self._admission.rejected(trade.order, trade.code)
+
+    def _liquidated(self, execution: Execution) -> None:
+        """Take no new risk with an account that IB has closed positions of. Play money goes on with what is left."""
+        if self._broker.mode is not Mode.SIMULATED:
+            self._latches.halt(f"IB has liquidated {execution.shares} {execution.contract.symbol} for want of margin")
 
     # --- what is not known ------------------------------------------------------------------------------------------
 

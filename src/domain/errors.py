@@ -119,6 +119,10 @@ class OrderRefusedError(OrderRejectedError):
     """A limit of ours refused the order; nothing was sent."""
 
 
+class LiquidatedError(BrokerError):
+    """The venue has closed a position of the account for want of margin: no new risk before a person has looked."""
+
+
 class LiveTradingRefusedError(BrokerError):
     """Real money needs three agreeing facts (decision D9); they do not agree."""
 

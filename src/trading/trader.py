@@ -18,6 +18,7 @@ from src.domain.errors import (
     BrokerError,
     ConnectionLostError,
     InvalidOrderError,
+    LiquidatedError,
     NoMarketDataError,
     NotConnectedError,
     NotSupportedError,
@@ -35,7 +36,7 @@ from src.domain.events import (
     OrderChanged,
     QuoteChanged,
 )
-from src.domain.market import Bar, Contract
+from src.domain.market import Bar, Contract, Mode
 from src.domain.orders import AccountId, Action, Fill, Order, OrderId, OrderStatus, Trade
 from src.runtime.bridge import EventStream
 from src.runtime.clock import NS, iso, monotonic, to_datetime
@@ -344,6 +345,10 @@ class Trader:
             _log.warning("the connection is back", extra=TOLD)
 
     def _filled(self, fill: Fill) -> None:
+        if fill.execution.liquidation and self.failure is None and self.broker.mode is not Mode.SIMULATED:
+            one = fill.execution
+            words = f"IB has liquidated {one.shares} {one.contract.symbol} for want of margin"
+            self._fail("the strategy is halted: %s", LiquidatedError(f"{words}: look at the account before trading on"))
         ours = self.portfolio.own_part(fill, self.prefix)
         if ours is None or not self.portfolio.filled(ours):
             return

@@ -1,17 +1,51 @@
 """Rows of the fault matrix (docs/fault_matrix.md) that no other test has: over the proxy, judged by the oracle."""
 
 import logging
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from threading import Event
 
 import pytest
 
-from src.domain.errors import BrokerError, NotConnectedError, OrderRefusedError
-from src.domain.orders import Origin
+from src.brokers.kill import resume
+from src.domain.errors import BrokerError, LiquidatedError, NotConnectedError, OrderRefusedError
+from src.domain.market import Bar
+from src.domain.orders import Order, Origin
+from src.trading.observer import Observer, Watched
+from src.trading.plan import SessionPlan
+from src.trading.portfolio import Portfolio
+from src.trading.trader import Trader
 from tests.faults import oracle
-from tests.faults.harness import CALM, PATIENT, TIMING, FaultStage, wait_for
+from tests.faults.harness import CALM, NVDA, PATIENT, TIMING, FaultStage, wait_for
 from tests.faults.proxy import Do, Shape, Way
 from tests.process_limits import limited
+
+
+class Idle:
+    """A strategy that never trades."""
+
+    warm_up = 0
+
+    def on_bar(self, bar: Bar, portfolio: Portfolio) -> Sequence[Order]:  # noqa: ARG002
+        """Nothing."""
+        return ()
+
+    def explain(self) -> str:
+        """Nothing."""
+        return ""
+
+
+class Listening(Observer):
+    """Knows when a session hears what happens."""
+
+    def __init__(self) -> None:
+        self.has_begun = Event()
+
+    def began(self, session: Watched, equity: float) -> None:  # noqa: ARG002
+        """It does now."""
+        self.has_begun.set()
 
 
 def test_a_newer_server_than_anybody_knows_is_spoken_to_in_words_that_we_know(tmp_path: Path) -> None:
@@ -68,7 +102,35 @@ def test_a_liquidation_by_ib_is_booked_and_said_aloud(tmp_path: Path, caplog: py
         assert not any(stage.truth().positions.values())
         assert [each.order_ref for each in stage.written().intents] == ["a-1"]
         assert all(trade.origin is not Origin.OURS for trade in stage.broker.open_trades())
+        # No more risk on this account, over a restart too, until a person says so; what reduces passes.
+        for ref in ("a-2", "a-3"):
+            refused = stage.attempt(stage.order("BUY", 5, ref=ref))
+            assert isinstance(refused.error, OrderRefusedError)
+            assert "halt: IB has liquidated 12 NVDA for want of margin" in str(refused.error)
+            stage.restart()
+        assert resume(tmp_path) != []
+        assert wait_for(lambda: not stage.broker.stopped, 60.0)
+        stage.restart()  # one that was seen halts nothing again
+        assert stage.broker.stopped == ""
     assert "IB has liquidated 12 NVDA" in caplog.text
+
+
+def test_a_session_ends_with_a_failure_once_ib_has_liquidated(tmp_path: Path) -> None:
+    """Row 43: the strategy is asked no more, and its working order is cancelled as its end is set to."""
+    with FaultStage(tmp_path, timing=CALM, settings=PATIENT) as stage:
+        broker = stage.open()
+        stage.attempt(stage.order("BUY", 12, ref="a-1"))
+        assert stage.settled() == []
+        listening = Listening()
+        trader = Trader(broker, Idle(), SessionPlan("mine", (NVDA,)), [listening])
+        with ThreadPoolExecutor(1) as pool:
+            running = pool.submit(trader.run)
+            assert listening.has_begun.wait(60.0)
+            stage.gateway.play("- {at: 0, action: liquidate, symbol: NVDA}")
+            summary = running.result(60.0)
+        assert isinstance(trader.failure, LiquidatedError)
+        assert "look at the account before trading on" in str(trader.failure)
+        assert summary.orders == 0
 
 
 @pytest.mark.parametrize(

@@ -2,20 +2,24 @@
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
 
 from src.brokers.simulated import SimulatedBroker
-from src.domain.errors import OrderOutcomeUnknownError
-from src.domain.market import Bar, Contract
+from src.domain.errors import LiquidatedError, OrderOutcomeUnknownError
+from src.domain.market import Bar, Contract, Mode
 from src.domain.orders import Action, Order, OrderType, Trade
+from src.runtime.clock import NS, to_nanoseconds
 from src.trading.mistakes import Repeated
 from src.trading.portfolio import Portfolio
 from src.trading.trader import Trader
-from tests.trading.test_trader import Scripted, buy, plan
+from tests.trading.conftest import MINUTE, OPEN
+from tests.trading.test_trader import OnExit, Scripted, buy, plan
 
 Market = Callable[..., SimulatedBroker]
+LIMIT = OrderType.LIMIT
 
 
 def test_a_strategy_that_raises_ends_its_session_in_good_order(
@@ -143,3 +147,28 @@ def test_what_comes_many_times_is_said_a_few_times_and_counted(caplog: pytest.Lo
         repeated.warn("liquidated %d", number)
     assert caplog.messages == ["liquidated 0", "liquidated 1", "liquidated 2", "further liquidations are only counted"]
     assert repeated.count == 57
+
+
+@pytest.mark.parametrize(("end", "works"), [("cancel", 0), ("keep", 1)])
+def test_a_liquidation_of_real_money_halts_the_strategy(
+    market: Market, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, end: OnExit, works: int
+) -> None:
+    """It is asked no more, the session ends as its end is set to, and the failure says what to do."""
+    monkeypatch.setattr(SimulatedBroker, "mode", Mode.PAPER)
+    broker = market({"initial_capital": Decimal(10_000)}, MSFT=[100, 100, 100, 55, 55, 55, 55], AAPL=[9] * 7)
+
+    def script(bar: Bar, portfolio: Portfolio) -> Sequence[Order]:
+        if bar.end > first_bar:
+            return ()
+        order = buy(bar, 180 if bar.contract.symbol == "MSFT" else 1)
+        return [order if bar.contract.symbol == "MSFT" else replace(order, limit_price=Decimal(1), order_type=LIMIT)]
+
+    first_bar = to_nanoseconds(OPEN + MINUTE)
+    strategy = Scripted(script)
+    trader = Trader(broker, strategy, plan("MSFT", "AAPL", on_exit=end))
+    trader.run()
+    [liquidation] = [fill.execution for fill in broker.fills() if fill.execution.liquidation]
+    assert isinstance(trader.failure, LiquidatedError)
+    assert max(bar.end for bar in strategy.seen) <= liquidation.time + 60 * NS < first_bar + 6 * 60 * NS
+    assert len(broker.open_trades()) == works
+    assert caplog.text.count("the strategy is halted: IB has liquidated 180 MSFT for want of margin") == 1

@@ -275,5 +275,5 @@ def test_a_liquidation_takes_own_shares_with_it(market: Market) -> None:
     trader = Trader(broker, Scripted(at_bar(1, lambda bar: buy(bar, 180))), plan("MSFT"))
     trader.run()
     assert broker.fills()[-1].execution.liquidation
-    assert trader.liquidated == 1
+    assert (trader.liquidated, trader.failure) == (1, None)
     assert trader.portfolio.positions == {s.contract.symbol: s.quantity for s in broker.positions() if s.quantity}
