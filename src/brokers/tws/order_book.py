@@ -126,8 +126,10 @@ class OrderBook:
         """An openOrder message."""
         if found.order.account not in ("", self.account):
             return
-        record = self._find(found.client_id, found.order_id, found.perm_id)
+        record = self._find(found.client_id, found.order_id, found.perm_id, found.order.order_ref)
         if record is None:
+            if not found.perm_id and (found.client_id, found.order_id) in self._by_id:
+                return  # another order under an id of ours, and nothing to know it by again
             record = self._new(found.order_id, found.client_id, found.order, self._origin(found))
         self._name(record, found)
         if found.status in _ECHOED and self._is_news(record, found.status):
@@ -148,7 +150,9 @@ class OrderBook:
 
     def reported(self, report: StatusReport) -> None:
         """An orderStatus message."""
-        record = self._find(report.client_id, report.order_id, report.perm_id)
+        named = self._by_perm.get(report.perm_id)
+        reference = "" if named is None else named.order.order_ref
+        record = self._find(report.client_id, report.order_id, report.perm_id, reference)
         if record is None:
             _log.info("a status of an order that was not shown: %s", report.status)
             return
@@ -244,23 +248,34 @@ class OrderBook:
         self._count += 1
         record = _Record(self._count, order_id, client_id, order, origin, trade)
         self._records[record.number] = record
-        if order_id > 0:
+        if order_id > 0 and (origin is Origin.OURS or (client_id, order_id) not in self._by_id):
             self._by_id[client_id, order_id] = record
         return record
 
     def _origin(self, found: OpenOrder) -> Origin:
         """A person's orders in TWS bear client 0 and no id of their own."""
+        if (found.client_id, found.order_id) in self._by_id:
+            _log.warning(
+                "TWS shows order %s under id %s, which is another order's of this session",
+                found.order.order_ref, found.order_id,
+            )  # fmt: skip
+            return Origin.OTHER
         if found.client_id == self.client_id and found.order_id > 0:
             return Origin.OURS
         return Origin.MANUAL if found.order_id <= 0 else Origin.OTHER
 
-    def _find(self, client_id: int, order_id: int, perm_id: int) -> _Record | None:
-        return (self._by_id.get((client_id, order_id)) if order_id > 0 else None) or self._by_perm.get(perm_id)
+    def _find(self, client_id: int, order_id: int, perm_id: int, reference: str) -> _Record | None:
+        record = self._by_id.get((client_id, order_id)) if order_id > 0 else None
+        if record is None or _is_another(record, perm_id, reference):
+            return self._by_perm.get(perm_id)
+        return record
 
     def _owner(self, found: Executed) -> _Record | None:
         """The order of an execution; one that was only listed as completed learns its id here."""
         order_id = found.execution.order_id
         record = self._by_perm.get(found.perm_id) or self._by_id.get((found.client_id, order_id))
+        if record is not None and _is_another(record, found.perm_id, found.execution.order_ref):
+            return None
         if record is not None and record.order_id <= 0 < order_id and (found.client_id, order_id) not in self._by_id:
             record.order_id, record.client_id = order_id, found.client_id
             record.origin = Origin.OURS if found.client_id == self.client_id else Origin.OTHER
@@ -365,6 +380,14 @@ class OrderBook:
         self._changed[record.number] = record
         if not same and not quiet:
             self.events.append(OrderChanged(trade))
+
+
+def _is_another(record: _Record, perm_id: int, reference: str) -> bool:
+    """Whether what bears this reference is another order than ours of the same id: TWS's numbers may begin anew."""
+    ours = record.order.order_ref
+    if reference == ours or not (reference and ours) or record.origin is not Origin.OURS:
+        return False
+    return not perm_id or perm_id != record.perm_id  # a person may edit a reference in TWS
 
 
 def _repeats(asked: Order, said: Order) -> bool:

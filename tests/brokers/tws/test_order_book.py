@@ -3,6 +3,7 @@
 """What became of an order, whatever TWS sends and in whatever order."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from decimal import Decimal
 from itertools import count, permutations
 
@@ -279,3 +280,60 @@ def test_an_order_that_was_not_sent_is_forgotten() -> None:
     found.forget(ID)
     assert not found.trades
     assert not found.working
+
+
+# --- another order under an id of ours ------------------------------------------------------------------------------
+
+#: What TWS may have under our client id and order id when its numbers began anew: somebody else's, by its reference.
+ANOTHERS = Order(NVDA, Action.SELL, Decimal(3), OrderType.LIMIT, Decimal(150), account=OURS, order_ref="other-1")
+
+
+def test_an_echo_of_another_reference_acknowledges_nothing() -> None:
+    """It is another order: shown as such, and ours still waits for its own."""
+    found = book()
+    found.opened(echo(order=ANOTHERS, perm=77))
+    assert (now(found).status, now(found).order, now(found).perm_id) == (OrderStatus.PENDING_SUBMIT, ORDER, 0)
+    [another] = [each for each in found.working.values() if each.perm_id == 77]
+    assert (another.order, another.origin, another.status) == (ANOTHERS, Origin.OTHER, OrderStatus.SUBMITTED)
+    found.opened(echo("PreSubmitted"))
+    assert (now(found).status, now(found).perm_id) == (OrderStatus.PRE_SUBMITTED, PERM)
+    found.opened(echo(order=ANOTHERS, perm=77))
+    assert len(found.working) == 2
+
+
+def test_one_that_has_no_permanent_id_yet_acknowledges_nothing_either() -> None:
+    found = book()
+    found.opened(echo(order=ANOTHERS, perm=0))
+    assert now(found).status is OrderStatus.PENDING_SUBMIT
+    assert len(found.working) == 1
+
+
+def test_what_is_told_of_the_other_order_is_not_ours() -> None:
+    """Its status, known by its permanent id; its executions, by their reference too."""
+    found = book()
+    found.opened(echo(order=ANOTHERS, perm=77))
+    found.reported(replace(report("Filled", 3, "150"), perm_id=77))
+    stranger = executed("a.b.01.01", 3)
+    stranger = replace(stranger, perm_id=77, execution=replace(stranger.execution, order_ref="other-1"))
+    assert found.executed(stranger, live=True) == 3
+    assert (now(found).status, now(found).filled) == (OrderStatus.PENDING_SUBMIT, 0)
+    assert [(each.perm_id, each.filled) for each in found.done.values()] == [(77, 3)]
+
+
+def test_an_execution_of_another_reference_fills_none_of_ours_though_its_order_was_never_shown() -> None:
+    found = book()
+    stranger = executed("a.b.01.01", 3)
+    stranger = replace(stranger, perm_id=77, execution=replace(stranger.execution, order_ref="other-1"))
+    assert found.executed(stranger, live=True) == 3  # it moves the account's position all the same
+    assert (now(found).status, now(found).filled) == (OrderStatus.PENDING_SUBMIT, 0)
+    assert [fill.execution.order_ref for fill in found.fills.values()] == ["other-1"]
+
+
+def test_an_order_whose_reference_a_person_edits_in_tws_stays_ours() -> None:
+    """Its permanent id is known: it is the same order. And an echo without a reference is no other order's."""
+    found = book()
+    found.opened(echo(order=replace(ORDER, order_ref="")))
+    assert now(found).status is OrderStatus.SUBMITTED
+    found.opened(echo("PendingCancel", order=replace(ORDER, order_ref="by hand")))
+    assert (now(found).status, now(found).order.order_ref) == (OrderStatus.PENDING_CANCEL, "s-1")
+    assert len(found.working) == 1
