@@ -47,6 +47,8 @@ _GATHERING: Final = 0.05
 _COMMITS_A_SECOND: Final = 50
 #: Facts that may wait while the journal cannot write; what comes on top is lost, and the journal stays failed.
 _MOST_WAITING: Final = 100_000
+#: No place of a file: what waited before is done with, wherever the file ends.
+_WRITTEN: Final = -1
 _PASSING: Final = ("SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_FULL")
 
 
@@ -58,6 +60,7 @@ class Journal:
         self.path, self._writer, self._lock, self._now = writer.path, writer, lock, now
         self._session = ""
         self._waiting: deque[Line] = deque()
+        self._last: tuple[int, Sequence[Line]] = (0, ())  # before the last commit: the file's place, and what waited
         self._failed: str | None = None
         self.counts = JournalCounts()
         self._lasting = self._closed = False
@@ -247,15 +250,15 @@ class Journal:
         if not self._writer.is_in_place:
             sentence = self._fail(f"the journal {self.path} was removed or replaced while in use", lasting=True)
             raise JournalUnavailableError(sentence)
-        waiting = [self._waiting.popleft() for _ in range(len(self._waiting))] if None in groups else []
-        began, place = monotonic(), self._writer.place
+        began = monotonic()
         try:
+            self._take_off()
+            waiting = list(self._waiting) if None in groups else []
+            self._last = self._writer.place, waiting
             errors = self._writer.write(waiting, [group or () for group in groups], prepared)
-        except BaseException as error:
-            if self._writer.place == place:  # not written, whatever broke it off
-                self._waiting.extendleft(reversed(waiting))
-            if not isinstance(error, sqlite3.Error):
-                raise
+            self._last = _WRITTEN, waiting
+            self._take_off()
+        except sqlite3.Error as error:
             passing = getattr(error, "sqlite_errorname", "").startswith(_PASSING)
             sentence = self._fail(f"the journal {self.path} cannot be written ({error})", lasting=not passing)
             raise JournalUnavailableError(sentence) from error
@@ -263,6 +266,15 @@ class Journal:
         self.counts.commits += 1
         self.counts.seconds.observe(monotonic() - began)
         return errors
+
+    def _take_off(self) -> None:
+        """Let go of what no longer waits, since the last commit has written it; Ctrl-C may have come at any point."""
+        place, waiting = self._last
+        if self._writer.place != place:
+            for line in waiting:
+                if self._waiting and self._waiting[0] is line:
+                    self._waiting.popleft()
+            self._last = self._writer.place, ()
 
     def _fail(self, cause: str, *, lasting: bool) -> str:
         self._lasting = self._lasting or lasting

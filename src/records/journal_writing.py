@@ -39,6 +39,7 @@ class JournalWriter:
         self._log_path = path.with_name(f"{path.name}-wal")
         self.sessions: tuple[SessionRecord, ...] = ()
         self._session, self._seq, self._commits = "", 0, 0
+        self._in_doubt = False  # Ctrl-C may have broken a transaction off, and be told although the disk has it
         self._connection = self._connected()
         try:
             with told_of(path):
@@ -50,8 +51,16 @@ class JournalWriter:
 
     @property
     def place(self) -> int:
-        """The place of the last row that was written."""
+        """The place of the last row that was written; looked up where Ctrl-C has left it in doubt."""
+        if self._in_doubt:
+            self._find_place()
         return self._seq
+
+    def _find_place(self) -> None:
+        """What is written is in the file, and what was begun is taken back."""
+        self._take_back(self._seq)
+        self._seq = last_place(self._connection)
+        self._in_doubt = False
 
     @property
     def is_in_place(self) -> bool:
@@ -74,7 +83,8 @@ class JournalWriter:
 
         `prepared` is called when SQLite alone is left to work.
         """
-        seq, connection = self._seq, self._connection
+        seq, connection = self.place, self._connection
+        self._in_doubt = True
         try:
             inserts = self._inserts([*waiting, *chain.from_iterable(groups)])
             prepared()
@@ -88,10 +98,13 @@ class JournalWriter:
                 errors = [self._insert_alone(group) for group in groups]
                 connection.execute("COMMIT")
         except BaseException as error:
-            self._take_back(seq)
-            if not isinstance(error, sqlite3.Error):  # Ctrl-C is told once SQLite is done, and all may be written
-                self._seq = last_place(connection)
+            if isinstance(error, sqlite3.Error):
+                self._take_back(seq)
+                self._in_doubt = False
+            else:  # Ctrl-C is told once SQLite is done, and all may be written
+                self._find_place()
             raise
+        self._in_doubt = False
         self._commits += 1
         return errors
 

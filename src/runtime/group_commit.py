@@ -7,6 +7,8 @@ from typing import Final, Generic, TypeVar
 
 T = TypeVar("T")
 _BROKEN_OFF: Final = InterruptedError("the commit broke off")
+#: Seconds after which who waits looks whether anybody commits at all.
+_PATIENCE: Final = 1.0
 
 
 class _Group(Generic[T]):
@@ -15,6 +17,7 @@ class _Group(Generic[T]):
     def __init__(self) -> None:
         self.items: list[T] = []
         self.outcomes: Sequence[Exception | None] = ()
+        self.begun = False  # what was begun once is not committed again, whatever became of it
         self.waiting: list[threading.Lock] = []  # a lock each: who is woken needs nothing of the others
 
     def tell(self) -> None:
@@ -31,16 +34,26 @@ class GroupCommit(Generic[T]):
     It calls what else it is given once all is prepared and the disk alone is left: only then are those of the commit
     before told that theirs is done, if others wait already. Else they would take the interpreter's lock at once for
     what they do next, and the disk would wait for them; so they do it while the disk works.
+
+    Ctrl-C may break off whoever leads, at any point, and again while he cleans up. Nobody then waits for ever: who has
+    waited for `patience` seconds does what is left; and nobody is told that it is done when it is not.
     """
 
-    def __init__(self, commit: Callable[[Sequence[T], Callable[[], None]], Sequence[Exception | None]]) -> None:
-        self._commit = commit
+    def __init__(
+        self,
+        commit: Callable[[Sequence[T], Callable[[], None]], Sequence[Exception | None]],
+        patience: float = _PATIENCE,
+    ) -> None:
+        self._commit, self._patience = commit, patience
         self._turn, self._joining = threading.Lock(), threading.Lock()
         self._next: _Group[T] = _Group()
         self._untold: _Group[T] | None = None
 
     def submit(self, item: T) -> None:
-        """Return once `item` is committed; raise what kept it from that, InterruptedError when the commit broke off."""
+        """Return once `item` is committed; raise what kept it from that.
+
+        InterruptedError: the commit broke off, and whether all of it is there is not known.
+        """
         gate = threading.Lock()
         gate.acquire()
         group, place, tells = self._next, -1, False
@@ -55,10 +68,9 @@ class GroupCommit(Generic[T]):
                 with self._turn:
                     self._lead(group)
                     tells = not self._next_tells(group)
-            else:
-                gate.acquire()
+            elif not gate.acquire(timeout=self._patience):
+                self._relieve(group)
         finally:
-            # Also when Ctrl-C breaks off the wait or the commit: nobody waits for ever, and nobody is told a falsehood.
             if tells:
                 self._end(group)
         error = group.outcomes[place] if group.outcomes else _BROKEN_OFF
@@ -71,9 +83,18 @@ class GroupCommit(Generic[T]):
             self._tell()
             action()
 
+    def _relieve(self, group: _Group[T]) -> None:
+        """Do what is left to do for a group, once it has its turn: who leads it may have been broken off, twice."""
+        with self._turn:
+            self._lead(group)
+        self._end(group)
+
     def _lead(self, group: _Group[T]) -> None:
         with self._joining:
             self._close(group)
+            begun, group.begun = group.begun, True
+        if begun:
+            return
         try:
             group.outcomes = self._commit(group.items, self._tell)
         except Exception as error:  # noqa: BLE001  # each of them raises it in its own thread
@@ -95,8 +116,11 @@ class GroupCommit(Generic[T]):
             before.tell()
 
     def _end(self, group: _Group[T]) -> None:
+        if not group.outcomes:  # broken off; whoever commits it in spite of that is waited for
+            with self._turn, self._joining:
+                self._close(group)
+                group.begun = True
         with self._joining:
-            self._close(group)
             before, self._untold = self._untold, None
         for each in (before, group):
             if each is not None:

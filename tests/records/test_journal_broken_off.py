@@ -1,14 +1,19 @@
 """Ctrl-C while the disk works is told once the commit is on the disk: what comes after it is written all the same."""
 
+import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from decimal import Decimal
 
 import pytest
 
 from src.domain.journal_facts import Charged
 from src.domain.market import Mode
+from src.records import journal as journal_module
+from src.records import journal_writing
 from src.records.journal_reading import JournalReader
 from src.records.journal_writing import Insert, JournalWriter
+from tests.interrupting import CtrlC, at_every_point
 from tests.records.conftest import SESSIONS, OpenJournal, intent
 from tests.records.test_journal import executed
 
@@ -57,3 +62,37 @@ def test_nothing_is_written_twice_after_ctrl_c_in_a_commit(open_journal: OpenJou
     journal.flush()
     with JournalReader(journal.path) as reader:
         assert reader.facts(Charged) == (charged,)
+
+
+@pytest.mark.parametrize("disk_has_it", [False, True], ids=["anywhere in a commit", "and again after one that is done"])
+def test_ctrl_c_at_any_point_of_a_commit_loses_nothing_and_writes_nothing_twice(
+    open_journal: OpenJournal, monkeypatch: pytest.MonkeyPatch, disk_has_it: bool
+) -> None:
+    """What waited is in the journal once, in its order, after the next commit."""
+    facts = tuple(Charged(f"00.0{number}.01", number, Decimal(1), None, "USD") for number in range(1, 4))
+    last = Charged("00.09.01", 9, Decimal(1), None, "USD")
+    commit, points = JournalWriter._all, 0
+    for ctrl_c in at_every_point(journal_module.__file__, journal_writing.__file__):
+        journal = open_journal(mode=Mode.SIMULATED, session=f"{points:010d}")
+        journal._waiting.extend(journal._writer.line(each) for each in facts)
+
+        def broken_off(
+            writer: JournalWriter, inserts: Sequence[Insert], groups: int, again: CtrlC = ctrl_c
+        ) -> Sequence[Exception | None]:
+            commit(writer, inserts, groups)
+            again.arm()
+            raise KeyboardInterrupt
+
+        with monkeypatch.context() as patched, suppress(KeyboardInterrupt):
+            if disk_has_it:
+                patched.setattr(JournalWriter, "_all", broken_off)
+            else:
+                ctrl_c.arm()
+            journal.flush()
+        sys.settrace(None)
+        journal.commit(last)
+        journal.close("the point is over")
+        with JournalReader(journal.path) as reader:
+            assert reader.facts(Charged, session=f"{points:010d}") == (*facts, last), points
+        points += 1
+    assert points > 3

@@ -1,11 +1,14 @@
 """Commits that are shared: nobody waits twice, and nobody is told a falsehood."""
 
+import sys
 import threading
 from collections.abc import Callable, Sequence
 
 import pytest
 
+from src.runtime import group_commit
 from src.runtime.group_commit import GroupCommit
+from tests.interrupting import CtrlC, at_every_point
 
 PATIENCE = 40.0
 
@@ -224,3 +227,101 @@ def test_a_crowd_is_served_whoever_leads() -> None:
         thread.join(PATIENCE)
     assert sorted(committed) == list(range(1000))
     assert group._untold is None
+
+
+# --- Ctrl-C ---------------------------------------------------------------------------------------------------------
+
+FIRST = ["anywhere in the leader's call", "in the commit, and again in what follows", "in what follows the commit"]
+
+
+class Turn:
+    """The turn, before which a follower joins whoever asks for it first."""
+
+    def __init__(self, before: Callable[[], None]) -> None:
+        self._lock, self._before = threading.Lock(), before
+
+    def __enter__(self) -> None:
+        self._before()
+        self._lock.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+
+
+class Shared:
+    """A commit of a leader on this thread and of a follower on another, with Ctrl-C at one point of the leader's."""
+
+    def __init__(self, ctrl_c: CtrlC, first: str) -> None:
+        self._ctrl_c, self._first = ctrl_c, first
+        self.group = GroupCommit(self._commit, patience=0.01)
+        self.group._turn = Turn(self._follow)  # type: ignore[assignment]
+        self.committed: list[str] = []
+        self.told: dict[str, str] = {}
+        self._threads: list[threading.Thread] = []
+
+    def _commit(self, items: Sequence[str], prepared: Callable[[], None]) -> Sequence[None]:
+        prepared()
+        is_leader = threading.current_thread() is threading.main_thread()
+        if is_leader and self._first != FIRST[0]:
+            self._ctrl_c.arm()
+        if is_leader and self._first == FIRST[1]:
+            raise KeyboardInterrupt
+        self.committed.extend(items)
+        return [None] * len(items)
+
+    def lead(self) -> None:
+        """Submit, and come back whatever happens."""
+        try:
+            if self._first == FIRST[0]:
+                self._ctrl_c.arm()
+            self.group.submit("leader")
+            self.told["leader"] = "committed"
+        except KeyboardInterrupt:
+            pass
+        finally:
+            sys.settrace(None)
+
+    def submit(self, name: str) -> None:
+        """Submit on a thread of its own."""
+
+        def run() -> None:
+            try:
+                self.group.submit(name)
+                self.told[name] = "committed"
+            except InterruptedError:
+                self.told[name] = "broken off"
+
+        self._threads.append(threading.Thread(target=run, daemon=True))
+        self._threads[-1].start()
+
+    def _follow(self) -> None:
+        if not self._threads:
+            group = self.group._next
+            self.submit("follower")
+            while len(group.items) < 2 and self.group._next is group:
+                threading.Event().wait(0.0005)
+
+    def join(self) -> None:
+        """Come back once everybody has."""
+        for thread in self._threads:
+            thread.join(PATIENCE)
+
+
+@pytest.mark.parametrize("first", FIRST)
+def test_ctrl_c_at_any_point_leaves_nobody_waiting_and_tells_nobody_that_it_is_done_when_it_is_not(first: str) -> None:
+    """Once and twice: each item is committed once at most, and who comes next is served."""
+    points = 0
+    for ctrl_c in at_every_point(group_commit.__file__):
+        shared = Shared(ctrl_c, first)
+        shared.lead()
+        if not shared._threads:
+            shared.submit("follower")
+        shared.join()
+        shared.submit("next")
+        shared.join()
+        assert shared.told.get("next") == "committed", points
+        assert shared.told.get("follower") in ("committed", "broken off"), points
+        assert shared.told["follower"] != "committed" or "follower" in shared.committed, points
+        assert max(shared.committed.count(each) for each in ("leader", "follower", "next")) == 1, points
+        points += 1
+    assert points > 10
