@@ -16,10 +16,12 @@ from src.brokers.redaction import redact_logs
 from src.domain.errors import JournalInUseError
 from src.domain.journal_facts import Sending, SessionFacts
 from src.domain.limits import limits_for
+from src.domain.market import Mode
 from src.domain.orders import AccountId, OrderId
 from src.records.journal import Journal
 from src.records.journal_file import account_hash
 from src.runtime.clock import new_session_id, to_datetime, wall_clock
+from src.runtime.core_dumps import leave_none
 
 if TYPE_CHECKING:
     from src.settings import Settings
@@ -38,6 +40,8 @@ def guarded(
     with the broker left.
     """
     redact_logs()
+    if broker.mode is Mode.LIVE:
+        leave_none()
     in_process = broker.health().host is None
     mode, key = broker.mode, f"{broker.mode.value}-{account_hash(broker.account_id)}"
 

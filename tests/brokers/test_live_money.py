@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from src.brokers import opening
+from src.brokers import guarding, opening
 from src.brokers.findings import Finding, Outcome
 from src.brokers.opening import NoBrokerError, Play, open_broker
 from src.domain.errors import BrokerError, ConfigurationError, LiveTradingRefusedError
@@ -98,7 +98,9 @@ def test_the_matrix_has_every_outcome() -> None:
 @pytest.mark.parametrize("port", PORTS)
 @pytest.mark.parametrize(("account", "kind"), [(LIVE, "paper"), (PAPER, "live"), (PAPER, "paper"), (LIVE, "live")])
 def test_a_port_is_no_fact(port: int, account: str, kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever port TWS is said to be on, its account decides."""
+    """Whatever port TWS is said to be on, its account decides; real money's process leaves no core dump."""
+    without_dumps: list[bool] = []
+    monkeypatch.setattr(guarding, "leave_none", lambda: without_dumps.append(True))
     with gateway_of((account,)) as gateway:
         real = Finding("127.0.0.1", gateway.port, Outcome.OK)
         monkeypatch.setattr(opening, "_search", lambda _: (real,))
@@ -109,6 +111,7 @@ def test_a_port_is_no_fact(port: int, account: str, kind: str, tmp_path: Path, m
         else:
             broker = open_broker(settings, Play()).broker
             assert broker.mode is (Mode.LIVE if account == LIVE else Mode.PAPER)
+            assert without_dumps == [True] * (account == LIVE)
             broker.disconnect()
         assert not gateway.truth().orders
 
