@@ -197,6 +197,18 @@ def test_silence_is_an_unknown_outcome(tws: ScriptedTws, broker: TwsBroker) -> N
     wait_until(lambda: broker.trade(OrderId(asked.order_id)).status is OrderStatus.SUBMITTED)
 
 
+def test_another_order_under_the_id_of_ours_acknowledges_nothing(tws: ScriptedTws, broker: TwsBroker) -> None:
+    """TWS's numbers began anew: what it shows under the id bears another reference. It is nobody's answer."""
+    tws.on(PlaceOrder, lambda client, asked: client.echo(asked, order_ref="another-1"))
+    broker.qualify(STOCK)
+    hurry(broker, 0.5)
+    with pytest.raises(OrderOutcomeUnknownError):
+        broker.place_order(LIMIT)
+    [asked] = tws.asked(PlaceOrder)
+    assert broker.trade(OrderId(asked.order_id)).status is OrderStatus.PENDING_SUBMIT
+    assert [each.order.order_ref for each in broker.open_trades() if each.perm_id] == ["another-1"]
+
+
 def test_a_connection_lost_before_the_acknowledgement_is_an_unknown_outcome(
     tws: ScriptedTws, broker: TwsBroker
 ) -> None:
