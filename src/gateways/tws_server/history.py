@@ -1,7 +1,7 @@
 """Historical bars over the wire, once or kept up to date."""
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from src.domain.market import Contract
 from src.gateways.tws_codec import (
@@ -75,7 +75,8 @@ class History:
             raise invalid(str(error), "bM") from None
         if message.keep_up_to_date and end is not None:
             raise invalid("End date not supported with keep up to date", "bM")
-        question = parse(message.bar_size_setting, message.duration_str, message.what_to_show, end)
+        size, duration, show = message.bar_size_setting, message.duration_str, message.what_to_show
+        question = parse(size, duration, show, end, is_regular=message.use_rth)
         if question.is_of_trades and not has_trades(listing.contract):
             raise no_trades(listing.contract)
         steps = self._under_way[key] = answer(self._context.venue, listing.contract, question)
@@ -129,8 +130,8 @@ def _since(kept: _Kept, now: int) -> Question:
     start = kept.last.start
     if question.is_daily:
         days = (now - start) // (DAY * NS) + max(2, question.size // DAY)
-        return Question(question.size, days, "D", question.show, None)
-    return Question(question.size, (now - start) // NS + 1, "S", question.show, None)
+        return replace(question, number=days, unit="D")
+    return replace(question, number=(now - start) // NS + 1, unit="S")
 
 
 def _date(bar: PastBar, asked: _Asked, version: int) -> str:

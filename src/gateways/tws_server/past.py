@@ -83,6 +83,7 @@ class Question:
     unit: str
     show: str
     end: int | None  # None: now
+    is_regular: bool  # nothing but regular hours
 
     @property
     def is_of_trades(self) -> bool:
@@ -95,7 +96,7 @@ class Question:
         return self.size >= DAY
 
 
-def parse(bar_size: str, duration: str, show: str, end: int | None) -> Question:
+def parse(bar_size: str, duration: str, show: str, end: int | None, *, is_regular: bool) -> Question:
     """Read a request; RefusedError 321 for what TWS knows nothing of."""
     found = re.fullmatch(r"(\d+) ?([a-zA-Z]+)", bar_size.strip())
     unit = found[2].lower() if found else ""
@@ -111,7 +112,7 @@ def parse(bar_size: str, duration: str, show: str, end: int | None) -> Question:
         raise RefusedError(NO_DATA, f"{_PREFIX}HMDS query returned no data: no {show} on this gateway")
     if show not in _TRADES and show not in _QUOTES:
         raise invalid(f"Incorrect what to show: {show!r}", "bM")
-    return Question(size, int(period[1]), period[2] or "S", show, end)
+    return Question(size, int(period[1]), period[2] or "S", show, end, is_regular)
 
 
 def answer(venue: Venue, contract: Contract, question: Question) -> Steps[list[PastBar]]:
@@ -128,6 +129,8 @@ def answer(venue: Venue, contract: Contract, question: Question) -> Steps[list[P
         bars = yield from _back_to(venue, contract, base, end, lambda found: found[0].start < start)
     if end == now:
         bars += _under_way(venue, contract, base, bars, now)
+    if question.is_regular:
+        bars = [part for bar in bars for part in _regular(venue, bar)]
     if question.unit == "D":
         days = sorted(_days(bars, day))[-question.number :]
         bars = [bar for bar in bars if days and day(bar) >= days[0]]
@@ -209,6 +212,24 @@ def _under_way(venue: Venue, contract: Contract, size: int, complete: list[Bar],
     elif shorter and not venue.exchange.sessions.is_always:
         shorter = [bar for bar in shorter if _date(bar) == _date(shorter[-1])]
     return [_joined(shorter)] if shorter else []
+
+
+def _regular(venue: Venue, bar: Bar) -> list[Bar]:
+    """A bar as it is of regular hours alone; nothing where there are none. One that has others too is made anew."""
+    sessions = venue.exchange.sessions
+    if sessions.is_always:
+        return [bar]
+    found = sessions.between(bar.start, bar.end)
+    if not found:
+        return []
+    opens, closes = found[0].open, found[-1].close
+    length = bar.end - bar.start
+    if (opens <= bar.start and bar.end <= closes) or length <= venue.bar_seconds * NS:
+        return [bar]
+    count = length // (venue.bar_seconds * NS)
+    shorter = venue.bars(bar.contract, venue.bar_seconds, count, bar.end)
+    inside = [each for each in shorter if max(opens, bar.start) <= each.start < closes]
+    return [_joined(inside)] if inside else []
 
 
 def _joined(bars: list[Bar]) -> Bar:
