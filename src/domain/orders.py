@@ -165,7 +165,7 @@ class Order:
     order_ref: str = ""
     oca_group: str = ""
     parent_id: OrderId | None = None
-    unchecked: ClassVar["Callable[..., Order]"]  # made by `fact`
+    unchecked: ClassVar[Callable[..., "Order"]]  # made by `fact`
 
     def __post_init__(self) -> None:
         if type(self.contract) is not Contract:

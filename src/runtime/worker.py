@@ -7,12 +7,13 @@ of the process, so it should bear a timeout of its own.
 import sys
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
 from contextlib import AbstractContextManager
-from queue import Empty, SimpleQueue
-from typing import Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 from src.runtime.clock import monotonic
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 T = TypeVar("T")
 #: How long, in seconds, a thread that computes may keep Python's lock from one that waits for it.
@@ -38,6 +39,8 @@ def call_in_parallel(calls: Sequence[Callable[[], T]], timeout: float) -> list[T
 
     An exception takes the place of its result; TimeoutError that of a call which has not answered.
     """
+    from queue import Empty, SimpleQueue
+
     answers: SimpleQueue[tuple[int, T | Exception]] = SimpleQueue()
 
     def answer(index: int, call: Callable[[], T]) -> None:
@@ -71,6 +74,8 @@ class SharedCall(Generic[T]):
 
         TimeoutError when there is none by then; so whoever joins a call that hangs does not wait as long again.
         """
+        from concurrent.futures import Future
+
         with self._lock:
             if self._under_way is None:
                 self._under_way = Future(), monotonic()
