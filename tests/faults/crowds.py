@@ -18,7 +18,7 @@ from src.domain.errors import BrokerError, OrderRefusedError
 from src.domain.orders import Action, Order, OrderType
 from src.runtime.clock import monotonic
 from tests.faults import oracle
-from tests.faults.harness import CALM, GRACE, LIFTED, NVDA, PATIENT, PREVIEW, FaultStage, wait_for
+from tests.faults.harness import CALM, GRACE, LIFTED, NVDA, PATIENT, PREVIEW, FaultStage, soon, wait_for
 from tests.faults.proxy import Do, Shape, Way
 from tests.faults.results import Result, chance_of
 from tests.faults.ruler import Ruler
@@ -156,7 +156,7 @@ def race(folder: Path, seed: int, *, rounds: int = 2) -> Result:
     with FaultStage(folder, seed=seed, timing=CALM, settings=settings) as stage:
         broker = stage.open()
         for number in range(rounds):
-            price = round(Decimal(str(broker.quote(NVDA).bid)) * Decimal("0.99"), 2)
+            price = round(Decimal(str(soon(lambda: broker.quote(NVDA)).bid)) * Decimal("0.99"), 2)
             orders = [
                 Order(NVDA, Action.BUY, Decimal(1), OrderType.LIMIT, price, order_ref=f"race-{number}-{each}")
                 for each in range(_THREADS)

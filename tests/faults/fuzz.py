@@ -36,7 +36,7 @@ from src.gateways.tws_codec import (
 from src.gateways.tws_codec.layout import NEWEST
 from src.gateways.tws_server.connection import Connection
 from src.gateways.tws_server.server import Server
-from tests.faults.harness import ACCOUNT, NVDA, TIMING, FaultStage, wait_for
+from tests.faults.harness import ACCOUNT, NVDA, TIMING, FaultStage, soon, wait_for
 from tests.faults.proxy import Do, Fault, Way
 from tests.faults.results import Result, chance_of
 from tests.gateways.tws_codec_examples import ALL_REPLIES, ALL_REQUESTS, both_ways, messages
@@ -308,7 +308,7 @@ def fuzz_backend(stage: FaultStage, chance: Random, count: int) -> list[str]:
         timing=replace(TIMING, heartbeat=1.0, slept=3600.0),
     )  # fmt: skip
     broker.connect()
-    broker.quote(NVDA)
+    soon(lambda: broker.quote(NVDA))
     for action in (Action.BUY, Action.SELL):
         with suppress(BrokerError):
             broker.place_order(Order(NVDA, action, 10 + chance.randrange(90)))  # type: ignore[arg-type]
@@ -342,7 +342,7 @@ def _comes_back(broker: TwsBroker, stage: FaultStage) -> list[str]:
     if not wait_for(lambda: broker.is_connected and broker.health().reconnects > 0, 60.0):
         broker.disconnect()
         broker.connect()
-    held = {each.contract.symbol: int(each.quantity) for each in broker.positions() if each.quantity}
+    held = {each.contract.symbol: int(each.quantity) for each in soon(broker.positions) if each.quantity}
     true = {symbol: shares for (_, symbol), shares in stage.truth().positions.items()}
     return [] if held == true else [f"I18: {held} is held by what is believed, {true} in truth"]
 

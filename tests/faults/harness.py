@@ -24,7 +24,7 @@ from sqlite3 import connect
 from threading import Thread
 from time import sleep
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final, Self, TypeVar
 
 from src.brokers import kill, watching
 from src.brokers.egress import Egress
@@ -46,6 +46,7 @@ from src.settings import Settings
 from tests.faults import oracle
 from tests.faults.proxy import PLACE_ORDER, FaultProxy, Way
 
+_T = TypeVar("_T")
 #: An account that is a paper account by its name, and nobody's.
 ACCOUNT: Final = AccountId("DU000001")
 CASH: Final = Decimal(10_000_000)
@@ -119,14 +120,7 @@ class Opener:
 
     def open_soon(self, port: int, patience: float = 40.0) -> GuardedBroker:
         """As `open`, as soon as there can be one; BrokerError when there cannot for so long."""
-        deadline = monotonic() + patience
-        while True:
-            try:
-                return self.open(port)
-            except BrokerError:
-                if monotonic() > deadline:
-                    raise
-                pause(0.02)
+        return soon(lambda: self.open(port), patience)
 
     def open(self, port: int, *, limits: bool = True) -> GuardedBroker:
         """A connected, guarded broker; BrokerError when there cannot be one."""
@@ -255,14 +249,7 @@ class FaultStage:
 
     def order(self, action: str = "BUY", quantity: int = 10, *, away: float | None = None, ref: str = "") -> Order:
         """As `market_order`, once the broker is connected."""
-        deadline = monotonic() + 40.0
-        while True:
-            try:
-                return market_order(self.broker, action, quantity, away, ref)
-            except BrokerError:
-                if monotonic() > deadline:
-                    raise
-                pause(0.01)
+        return soon(lambda: market_order(self.broker, action, quantity, away, ref))
 
     def attempt(self, order: Order, patience: float | None = None) -> Answer:
         """Place an order; whatever comes of it, within its deadline, or one of `patience` seconds."""
@@ -286,7 +273,7 @@ class FaultStage:
         """What this session's broker tells meanwhile."""
         told: list[Event] = []
         assert wait_for(lambda: self.broker.is_connected, 60.0), "not connected"
-        with self.broker.events() as stream:
+        with soon(self.broker.events) as stream:
             reader = Thread(target=lambda: told.extend(stream), daemon=True)
             reader.start()
             yield told
@@ -295,7 +282,7 @@ class FaultStage:
 
     def clear(self) -> None:
         """Cancel what works."""
-        for trade in self.broker.open_trades():
+        for trade in soon(self.broker.open_trades):
             with suppress(BrokerError):
                 self.broker.cancel_order(trade.order_id)
 
@@ -347,6 +334,18 @@ class FaultStage:
 def pause(seconds: float) -> None:
     """Let real time pass: a fault, or its cure, takes some."""
     sleep(seconds)
+
+
+def soon(what: Callable[[], _T], patience: float = 40.0) -> _T:
+    """What it answers, as soon as it does: a busy machine may lose the connection at any moment."""
+    deadline = monotonic() + patience
+    while True:
+        try:
+            return what()
+        except BrokerError:
+            if monotonic() > deadline:
+                raise
+            pause(0.01)
 
 
 def wait_for(true: Callable[[], bool], seconds: float) -> bool:

@@ -20,7 +20,7 @@ from src.domain.intents import IntentRecord, IntentState
 from src.domain.orders import OrderChange, Trade
 from src.domain.outcomes import execution_family
 from tests.faults import oracle
-from tests.faults.harness import FaultStage, wait_for
+from tests.faults.harness import FaultStage, soon, wait_for
 from tests.faults.proxy import Do
 from tests.faults.results import Result
 
@@ -185,7 +185,7 @@ class Orders(RuleBasedStateMachine):
         """I7: what the broker shows is what is held."""
 
         def shown() -> dict[str, int]:
-            held = self.stage.broker.positions()
+            held = soon(self.stage.broker.positions)
             return {each.contract.symbol: int(each.quantity) for each in held if each.quantity}
 
         def true() -> dict[str, int]:

@@ -5,8 +5,9 @@
 Several processes try at once. Who is furthest behind its number of wanted trials is next, so that all come near it
 together. What is counted is added to what earlier runs have counted of the same code (`.prove/record.json`, which git
 ignores): of no failures in N trials follows, with 95 % confidence, that fewer than 3 in N fail. With --all-code the
-counts of other code are added as well, and the table says of which. A seed that fails is kept in `regressions.txt`,
-which `make test` repeats for ever.
+counts of other code are added as well, and the table says of which. Two tables say it: by trial, and by promise with
+the trials that test it; with --minutes 0 nothing is tried, and they are all that is done. A seed that fails is kept in
+`regressions.txt`, which `make test` repeats for ever.
 """
 
 import argparse

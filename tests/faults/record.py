@@ -78,10 +78,10 @@ class Record:
 
 
 def bound(trials: int, failures: int) -> str:
-    """The failure rate that so many trials leave possible, at 95 %."""
+    """The failure rate that so many trials leave possible, at 95 %, in per cent."""
     if not trials:
         return "nothing"
-    return f"< {_CONFIDENCE / trials:.2g}" if not failures else f"{failures} in {trials:,}"
+    return f"< {min(100.0, 100 * _CONFIDENCE / trials):.3g} %" if not failures else f"{failures} in {trials:,}"
 
 
 def table(record: Record, proofs: Mapping[str, Proof], *more: Counts) -> str:

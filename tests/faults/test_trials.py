@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from src.runtime.clock import monotonic
+from tests.faults import trader
 from tests.faults.harness import CALM, PATIENT, FaultStage, wait_for
 from tests.faults.prove import Schedule, keep, regressions
 from tests.faults.proxy import Do, Fault, Way
@@ -66,6 +67,30 @@ def test_a_cancelled_order_stays_so_when_an_execution_of_it_is_corrected_after_a
             stage.restart()
 
 
+@pytest.mark.parametrize("point", trader.POINTS)
+def test_a_trader_comes_to_every_point_where_it_is_to_die(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, point: str
+) -> None:
+    owner, name, _ = trader.POINTS[point]
+    monkeypatch.setattr(owner, name, getattr(owner, name))  # is put back
+    died: list[str] = []
+    monkeypatch.setattr(trader, "_die", lambda: died.append(point))
+    with FaultStage(tmp_path, timing=CALM, settings=PATIENT) as stage:
+        begin = trader._die_at(point, 1)
+        stage.open()
+        assert died == []
+        begin()
+        assert stage.attempt(stage.order(ref="a-1")).trade is not None
+        assert wait_for(lambda: died == [point], 60.0)
+
+
+def test_what_was_not_tried_is_no_trial_but_what_it_found_counts() -> None:
+    result = Result()
+    result.count([], "T1", tried=False)
+    result.count(["I1: two orders"], "T1", tried=False)
+    assert (result.trials, len(result.failures)) == (1, 1)
+
+
 def test_failed_seeds_are_kept_once(tmp_path: Path) -> None:
     path = tmp_path / "regressions.txt"
     for _ in range(2):
@@ -75,7 +100,8 @@ def test_failed_seeds_are_kept_once(tmp_path: Path) -> None:
 
 
 def test_the_bound_is_three_in_n() -> None:
-    assert bound(3000, 0) == "< 0.001"
+    assert bound(3000, 0) == "< 0.1 %"
+    assert bound(1, 0) == "< 100 %"
     assert bound(10, 1) == "1 in 10"
     assert bound(0, 0) == "nothing"
 
