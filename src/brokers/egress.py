@@ -26,7 +26,8 @@ class Egress:
         self._lock = new_lock()
         self._permitted = self._left = 0
         self._breached = False
-        #: Hears which order leaves under which id, before its first byte does; quick, and never raises.
+        #: Hears which order has left under which id, before its answer can be read; quick, and never raises. What ends
+        #: between the two leaves an intent without an id, which may have left as well.
         self.told: Callable[[str, int], None] = lambda order_ref, order_id: None  # noqa: ARG005
 
     @property
@@ -50,7 +51,7 @@ class Egress:
         with self._lock:
             self._permitted = max(self._permitted - count, self._left)
 
-    def leaving(self, order_ref: str = "", order_id: int = 0) -> None:
+    def leaving(self) -> None:
         """One order is about to be written. OrderRefusedError when it may not be: not a byte of it may go out."""
         with self._lock:
             if not self._breached and self._left >= self._permitted:
@@ -58,8 +59,6 @@ class Egress:
                 _log.critical("%s", _STOPPED)
             self._refuse_if_breached()
             self._left += 1
-        if order_ref:
-            self.told(order_ref, order_id)
 
     def _refuse_if_breached(self) -> None:
         if self._breached:

@@ -98,9 +98,11 @@ def _journal(settings: "Settings", broker: Broker, session: str, *, lasting: boo
     """
     account = broker.account_id if lasting else AccountId(f"{broker.account_id}, forgotten")
     configuration = sha256(repr(settings).encode()).hexdigest()[:16]
-    facts = SessionFacts(session, broker.health().client_id, configuration, _code_hash(), _version())
+    health, now = broker.health(), broker.now if lasting else wall_clock
+    facts = SessionFacts(session, health.client_id, configuration, _code_hash(), _version())
+    folder, beside = settings.state_dir, health.host is not None
     try:
-        return Journal.open(settings.state_dir, broker.mode, account, facts, broker.now if lasting else wall_clock), ""
+        return Journal.open(folder, broker.mode, account, facts, now, beside=beside), ""
     except JournalInUseError as error:
         return None, str(error)
 

@@ -172,7 +172,16 @@ class IntentRecord:
         state = next_state(self.state, news)
         if state is self.state and news is not state:
             return self
-        return replace(self, state=state, updated=time, reason=reason)
+        return IntentRecord(
+            self.intent, state, self.quantity, time, self.filled, self.order_id, self.perm_id, reason, self.cancel
+        )
+
+    def numbered(self, order_id: OrderId, perm_id: int = 0) -> "IntentRecord":
+        """The record under the ids that the order has; without a `perm_id`, under the one that it had."""
+        return IntentRecord(
+            self.intent, self.state, self.quantity, self.updated, self.filled, order_id, perm_id or self.perm_id,
+            self.reason, self.cancel,
+        )  # fmt: skip
 
     def executed(self, filled: Decimal, time: int, *, corrected: bool = False) -> "IntentRecord":
         """The record once `filled` shares in all are executed.

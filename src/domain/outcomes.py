@@ -84,10 +84,10 @@ class Outcomes:
 def _told(record: IntentRecord, news: _OfAnOrder) -> IntentRecord:
     match news:
         case Sending():
-            return replace(record, order_id=news.order_id).told(IntentState.SENDING, news.time)
+            return record.numbered(news.order_id).told(IntentState.SENDING, news.time)
         case Acknowledged():
-            named = replace(record, order_id=news.order_id, perm_id=news.perm_id or record.perm_id)
-            return named.told(IntentState.PARTIAL if record.filled > 0 else IntentState.ACKED, news.time)
+            state = IntentState.PARTIAL if record.filled > 0 else IntentState.ACKED
+            return record.numbered(news.order_id, news.perm_id).told(state, news.time)
         case StateChanged():
             return record.told(news.state, news.time, news.reason)
         case CancelNoted():

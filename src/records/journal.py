@@ -2,9 +2,9 @@
 
 One SQLite file for a mode and an account, append-only, written by one process at a time. On paper and live an intent
 is on the disk when `intend` returns, at the price of one flush that all who wait at that moment share; facts after the
-event follow within a twentieth of a second, on a thread of their own. Simulated sessions write in
-batches: at most fifty commits a second, so that a replay at full speed does not wait for a disk; a process that is
-killed loses what has gathered since the last.
+event follow within a twentieth of a second, on a thread of their own. Simulated sessions write in batches: at most
+twenty commits a second, so that a replay at full speed does not wait for a disk; a process that is killed loses what
+has gathered since the last. Those over a socket (`beside`) leave to such a thread what nobody waits for.
 
 A journal that cannot write says so in `failed`, and lets no intent through: no new orders (I25). What may pass by
 itself, as a lock or a full disk, is tried again; after any other failure nobody knows what the disk has, and the
@@ -44,7 +44,7 @@ from src.runtime.worker import Worker
 _log = logging.getLogger(__name__)
 #: How long facts wait for company before they are committed, in seconds.
 _GATHERING: Final = 0.05
-_COMMITS_A_SECOND: Final = 50
+_COMMITS_A_SECOND: Final = 20
 #: Facts that may wait while the journal cannot write; what comes on top is lost, and the journal stays failed.
 _MOST_WAITING: Final = 100_000
 #: No place of a file: what waited before is done with, wherever the file ends.
@@ -55,9 +55,11 @@ _PASSING: Final = ("SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_FULL")
 class Journal:
     """The journal of one session. Every method may be called from any thread."""
 
-    def __init__(self, writer: JournalWriter, lock: FileLock, mode: Mode, now: Callable[[], int]) -> None:
+    def __init__(  # all that `open` has found
+        self, writer: JournalWriter, lock: FileLock, now: Callable[[], int], *, waits: bool, beside: bool
+    ) -> None:
         """Use `open`."""
-        self.path, self._writer, self._lock, self._now = writer.path, writer, lock, now
+        self.path, self._writer, self._lock, self._now, self._waits = writer.path, writer, lock, now, waits
         self._session = ""
         self._waiting: deque[Line] = deque()
         self._last: tuple[int, Sequence[Line]] = (0, ())  # before the last commit: the file's place, and what waited
@@ -68,14 +70,22 @@ class Journal:
         self._allowance, self._counted_at = float(_COMMITS_A_SECOND), monotonic()
         # What a caller waits for; None stands for the facts that nobody waits for.
         self._group: GroupCommit[Sequence[Line] | None] = GroupCommit(self._commit)
-        self._worker = None if mode is Mode.SIMULATED else Worker(self._settle, _GATHERING, "journal")
+        self._worker = Worker(self._settle, _GATHERING, "journal") if beside else None
 
     @classmethod
     def open(
-        cls, folder: Path, mode: Mode, account: AccountId, session: SessionFacts, now: Callable[[], int]
+        cls,
+        folder: Path,
+        mode: Mode,
+        account: AccountId,
+        session: SessionFacts,
+        now: Callable[[], int],
+        *,
+        beside: bool = False,
     ) -> "Journal":
         """Open the journal of `account` below the state folder, made when missing, and begin `session` in it.
 
+        A simulated session writes `beside` its callers only when asked to, any other always.
         Raises JournalInUseError when another process writes it (a second simulated session gets a file of its own
         instead), JournalError when the file is not usable, ConfigurationError when the folder is not.
         """
@@ -89,12 +99,14 @@ class Journal:
             raise JournalInUseError(
                 f"another process trades on this {mode} account and writes {path}: stop it first, or trade on another"
             )
+        waits = mode is not Mode.SIMULATED
+        beside = beside or waits
         try:
-            writer = JournalWriter(path, mode, account)
+            writer = JournalWriter(path, mode, account, tidied=beside)
         except BaseException:
             lock.release()
             raise
-        journal = cls(writer, lock, mode, now)
+        journal = cls(writer, lock, now, waits=waits, beside=beside)
         try:
             journal._begin(session)
         except BaseException:
@@ -126,12 +138,14 @@ class Journal:
         """
         self._check_usable()
         lines = [self._writer.line(each) for each in facts]
-        if self._worker is not None:
+        if self._waits:
             self._submit(lines)
             return
         self._waiting.extend(lines)
         if self._may_commit():
             self._submit(None)
+        elif self._worker is not None:
+            self._worker.nudge()
 
     def record(self, *facts: JournalFact) -> None:
         """Write facts down soon; returns at once and never raises. A failure shows in `failed`."""

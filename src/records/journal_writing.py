@@ -31,9 +31,12 @@ Insert = tuple[str, tuple[Any, ...]]
 
 
 class JournalWriter:
-    """The file in `path`, made when it is missing; JournalError when it is no journal of this account and mode."""
+    """The file in `path`, made when it is missing; JournalError when it is no journal of this account and mode.
 
-    def __init__(self, path: Path, mode: Mode, account: AccountId) -> None:
+    Where it is `tidied` by its owner (`checkpoint`), no commit stops to do that.
+    """
+
+    def __init__(self, path: Path, mode: Mode, account: AccountId, *, tidied: bool) -> None:
         claim_file(path)
         self.path, self._account = path, account
         self._log_path = path.with_name(f"{path.name}-wal")
@@ -43,7 +46,7 @@ class JournalWriter:
         self._connection = self._connected()
         try:
             with told_of(path):
-                self._prepare(mode, account)
+                self._prepare(mode, account, tidied=tidied)
         except BaseException:
             self._connection.close()
             raise
@@ -156,8 +159,10 @@ class JournalWriter:
             cached_statements=_STATEMENTS,
         )
 
-    def _prepare(self, mode: Mode, account: AccountId) -> None:
+    def _prepare(self, mode: Mode, account: AccountId, *, tidied: bool) -> None:
         connection = self._connection
+        if tidied:
+            connection.execute("PRAGMA wal_autocheckpoint = 0")
         connection.execute(f"PRAGMA synchronous = {'NORMAL' if mode is Mode.SIMULATED else 'FULL'}")
         if connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0] == 0:
             connection.execute("PRAGMA journal_mode = WAL")
@@ -185,7 +190,6 @@ class JournalWriter:
     def _lengthen_log(self) -> None:
         """Fill the log with a transaction that is taken back: later ones go over it in place."""
         execute = self._connection.execute
-        execute("PRAGMA wal_autocheckpoint = 0")
         execute("PRAGMA cache_size = 16")
         execute("BEGIN IMMEDIATE")
         execute("CREATE TABLE room (room)")

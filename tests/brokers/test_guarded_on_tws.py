@@ -367,7 +367,7 @@ def test_without_a_journal_nothing_but_what_reduces_leaves(opened: Open, gateway
 def test_a_second_process_on_the_account_may_look_and_cancel_and_not_order(
     gateway: PaperGateway, opened: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def in_use(*_: object) -> None:
+    def in_use(*_: object, **__: object) -> None:
         raise JournalInUseError("another process trades on this account")
 
     monkeypatch.setattr(Journal, "open", in_use)

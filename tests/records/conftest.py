@@ -36,8 +36,11 @@ def open_journal(tmp_path: Path) -> Iterator[OpenJournal]:
     journals: list[Journal] = []
     clock = count(1_000_000)
 
-    def open_one(session: str = SESSIONS[0], mode: Mode = Mode.PAPER, account: AccountId = ACCOUNT) -> Journal:
-        journal = Journal.open(tmp_path / "state", mode, account, session_facts(session), lambda: next(clock))
+    def open_one(
+        session: str = SESSIONS[0], mode: Mode = Mode.PAPER, account: AccountId = ACCOUNT, *, beside: bool = False
+    ) -> Journal:
+        folder, facts = tmp_path / "state", session_facts(session)
+        journal = Journal.open(folder, mode, account, facts, lambda: next(clock), beside=beside)
         journals.append(journal)
         return journal
 

@@ -4,6 +4,7 @@ import logging
 import sqlite3
 import stat
 import sys
+from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
 
@@ -28,7 +29,9 @@ from src.domain.journal_facts import (
 )
 from src.domain.market import Mode
 from src.domain.orders import AccountId, Action, OrderId
+from src.records.journal import Journal
 from src.records.journal_reading import JournalReader
+from src.runtime.worker import wait_until
 from tests.records.conftest import ACCOUNT, SESSIONS, OpenJournal, intent
 
 REF = f"{SESSIONS[0]}-1"
@@ -212,6 +215,27 @@ def test_a_simulated_burst_is_on_disk_after_closing(open_journal: OpenJournal) -
     assert journal._writer._commits < 100
     with JournalReader(journal.path) as reader:
         assert len(reader.intents()) == 500
+
+
+def test_over_a_socket_a_simulated_session_leaves_facts_and_tidying_to_a_thread(open_journal: OpenJournal) -> None:
+    """Also the last of a burst is written although its caller says nothing more, and no commit stops to tidy up."""
+    journal = open_journal(mode=Mode.SIMULATED, beside=True)
+    for number in range(100):
+        journal.intend([intent(number)])
+    assert wait_until(lambda: len(_intents(journal)) == 100, 10)
+    journal.record(executed("00.01.01", 4))
+    assert wait_until(lambda: len(_executions(journal)) == 1, 10)
+    assert journal._writer._connection.execute("PRAGMA wal_autocheckpoint").fetchone()[0] == 0
+
+
+def _intents(journal: Journal) -> Sequence[object]:
+    with JournalReader(journal.path) as reader:
+        return reader.intents()
+
+
+def _executions(journal: Journal) -> Sequence[object]:
+    with JournalReader(journal.path) as reader:
+        return tuple(reader.executions())
 
 
 def test_synchronous_is_full_where_money_may_be_real(open_journal: OpenJournal) -> None:

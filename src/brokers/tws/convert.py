@@ -277,14 +277,31 @@ def _reference(text: str | None) -> str:
     return "".join(letter for letter in text or "" if letter.isascii() and letter.isprintable())[:40]
 
 
-def open_order_from(order_id: int, contract: Contract, found: Any, state: Any) -> OpenOrder:
-    """An openOrder message, of a contract as we name it."""
+class OrderReader:
+    """`order_from`, which makes nothing anew of what repeats the last: TWS tells an order three times as it fills."""
+
+    def __init__(self) -> None:
+        self._said: tuple[Any, ...] = ()
+        self._order: Order | None = None
+
+    def __call__(self, contract: Contract, found: Any) -> Order:
+        """An order as we say it; InvalidOrderError."""
+        said = (
+            contract, found.lmtPrice, found.auxPrice, getattr(found, "trailStopPrice", None), found.orderType,
+            found.tif, found.action, found.totalQuantity, found.outsideRth, found.account, found.orderRef,
+            found.ocaGroup, found.parentId,
+        )  # fmt: skip
+        order = self._order
+        if order is None or said != self._said:
+            order = self._order = order_from(contract, found)
+            self._said = said
+        return order
+
+
+def open_order_from(order_id: int, order: Order, found: Any, state: Any) -> OpenOrder:
+    """An openOrder message, of an order as we say it."""
     return OpenOrder(
-        OrderId(whole(order_id)),
-        whole(found.clientId),
-        whole(found.permId),
-        order_from(contract, found),
-        status_from(state.status),
+        OrderId(whole(order_id)), whole(found.clientId), whole(found.permId), order, status_from(state.status)
     )
 
 

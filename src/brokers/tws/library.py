@@ -307,12 +307,17 @@ def _writer(base: Any) -> Any:
         egress: Egress | None = None
 
         def sendMsg(self, msg: str | None) -> None:
-            if msg is not None and msg.startswith(_ORDERS):
-                if self.may_order is None:
-                    raise OrderRefusedError(_BY_OUR_ORDERS_ONLY)
-                if self.egress is not None:
-                    self.egress.leaving(*self.may_order)
+            if msg is None or not msg.startswith(_ORDERS):
+                super().sendMsg(msg)
+                return
+            if self.may_order is None:
+                raise OrderRefusedError(_BY_OUR_ORDERS_ONLY)
+            egress, (order_ref, order_id) = self.egress, self.may_order
+            if egress is not None:
+                egress.leaving()
             super().sendMsg(msg)
+            if egress is not None and order_ref:  # its intent is on the disk: the id may follow the order
+                egress.told(order_ref, order_id)
 
     return Writer
 

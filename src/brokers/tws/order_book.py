@@ -243,8 +243,8 @@ class OrderBook:
     # ----------------------------------------------------------------------------------------------------------------
 
     def _new(self, order_id: OrderId, client_id: int, order: Order, origin: Origin) -> _Record:
-        trade = Trade(order_id, order, OrderStatus.PENDING_SUBMIT, _ZERO, order.quantity, _ZERO, self._now())
-        trade = replace(trade, client_id=client_id, origin=origin)
+        status, quantity = OrderStatus.PENDING_SUBMIT, order.quantity
+        trade = Trade(order_id, order, status, _ZERO, quantity, _ZERO, self._now(), client_id=client_id, origin=origin)
         self._count += 1
         record = _Record(self._count, order_id, client_id, order, origin, trade)
         self._records[record.number] = record
@@ -330,7 +330,9 @@ class OrderBook:
     @staticmethod
     def _named(execution: Execution, record: _Record | None) -> Execution:
         """The execution under the contract of its order: executions name the venue they took place at."""
-        return execution if record is None else replace(execution, contract=record.order.contract)
+        if record is None or execution.contract is record.order.contract:  # as of any contract that was qualified
+            return execution
+        return replace(execution, contract=record.order.contract)
 
     def _charge(self, execution: Execution, report: CommissionReport, record: _Record | None, *, live: bool) -> None:
         if record is not None:

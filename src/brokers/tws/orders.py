@@ -183,9 +183,6 @@ class Orders:
             order_id = OrderId(wire.next_id())
             own = order if parent is None else replace(order, parent_id=ids[parent])
             self._book.expect(order_id, own)
-            self._venue.finish()
-            ids.append(order_id)
-            waits.append(self._begin(order_id, RequestKind.NEW))
             try:
                 wire.place(order_id, own, transmit=transmit)
             except (ConnectionError, OrderRefusedError) as error:
@@ -194,6 +191,9 @@ class Orders:
                 if isinstance(error, OrderRefusedError):
                     raise
                 raise NotConnectedError("the connection is gone: the order was not sent") from None
+            self._venue.finish()  # who reads orders sees it once it has left; nothing can have answered it yet
+            ids.append(order_id)
+            waits.append(self._begin(order_id, RequestKind.NEW))
         return ids, waits
 
     async def _settled(self, ids: Sequence[OrderId], waits: Sequence[Wait], deadline: float) -> tuple[Trade, ...]:

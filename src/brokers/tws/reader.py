@@ -1,13 +1,16 @@
 """The library's reader of messages, extended: each one goes to our inbox first, then to the library.
 
 What `library.py` says of defects that the reader works around is done here. The library keeps its own objects up to
-date for those who ask for them by `facade.tws(fn)`; it logs each of its Trades at every word about it, and makes that
-text whether or not anybody reads it, which takes longer than all else it does: `quiet_trades` makes the text short.
+date for those who ask for them by `facade.tws(fn)`; it logs each of its Trades, fills and positions at every word about
+it, and makes that text whether or not anybody reads it, which takes longer than all else it does: `quiet_trades` and
+`_quiet` make the text short.
 """
 
 # ruff: noqa: ANN401, C901, N802, N803, PLR0913, PLR0917  # the library has its own names and ways
 import importlib
 import logging
+from collections.abc import Callable
+from types import FunctionType
 from typing import Any, Final
 
 from src.brokers.tws import convert
@@ -46,20 +49,40 @@ def quiet_trades(module: Any) -> Any:
     return Trade
 
 
+def _quiet(base: Any) -> Any:
+    """The library's `Wrapper`, whose fills and positions have a short text in a log line; all else is as ever."""
+    kinds = {name: _short(base.position.__globals__[name]) for name in ("Fill", "Position", "PortfolioItem")}
+    methods = ("execDetails", "position", "updatePortfolio")
+    return type("Quiet", (base,), {name: _with(getattr(base, name), kinds) for name in methods})
+
+
+def _short(kind: Any) -> Any:
+    """A class of tuples as it was, but that a log line names it alone."""
+    name = kind.__name__
+    return type(name, (kind,), {"__slots__": (), "__format__": lambda _, how: format(name, how)})
+
+
+def _with(method: Any, names: dict[str, Any]) -> Callable[..., Any]:
+    """The same code, for which some names of its module mean others."""
+    known = {**method.__globals__, **names}
+    return FunctionType(method.__code__, known, method.__name__, method.__defaults__, method.__closure__)
+
+
 def reader(base: Any, inbox: Inbox) -> Any:
     """The library's `Wrapper`, extended so that `inbox` takes each message first."""
+    order_from = convert.OrderReader()
 
     def ours(contract: Any) -> Contract:
         return inbox.known(convert.contract_from(contract))
 
     def readable(order_id: int, contract: Any, order: Any, state: Any) -> convert.OpenOrder | None:
         try:
-            return convert.open_order_from(order_id, ours(contract), order, state)
+            return convert.open_order_from(order_id, order_from(ours(contract), order), order, state)
         except InvalidOrderError as error:  # another's, of fractions of a share for one
             _log.info("an order that cannot be shown here: %s", error)
             return None
 
-    class Reader(base):  # type: ignore[misc]  # untyped
+    class Reader(_quiet(base)):  # type: ignore[misc]  # untyped
         def openOrder(self, orderId: int, contract: Any, order: Any, orderState: Any) -> None:
             if order.whatIf:
                 inbox.on_preview(OrderId(int(orderId)), convert.preview_from(orderState))

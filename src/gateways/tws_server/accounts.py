@@ -205,8 +205,8 @@ class AccountDesk:
             if watch.updates == position.account:
                 client.send(_portfolio(position))
 
-    def tell_values(self) -> None:
-        """Tell every client what has changed of the values it follows."""
+    def tell_values(self, *, summaries: bool = True) -> None:
+        """Tell every client what has changed of the values it follows; of a trade TWS's summaries do not tell."""
         self.has_news = False
         for client, watch in self._watches.items():
             if client.is_slow:
@@ -215,7 +215,7 @@ class AccountDesk:
                 self._send_updates(client, watch, watch.updates)
             for req_id, (account, only_ledger, told) in watch.multi.items():
                 self._send_multi(client, req_id, account, told, only_ledger=only_ledger)
-            for req_id, (tags, last) in watch.summaries.items():
+            for req_id, (tags, last) in watch.summaries.items() if summaries else ():
                 self._send_summary(client, req_id, tags, last)
 
 

@@ -395,5 +395,5 @@ class Server:
 
     def _tell_values(self) -> None:
         self._values_at = None
-        self.accounts.tell_values()
+        self.accounts.tell_values(summaries=False)
         self.profit.tell()

@@ -95,6 +95,17 @@ def test_an_order_of_ours_is_one_of_theirs_and_short_in_their_log(broker: TwsBro
     assert "totalQuantity" in repr(trade) == str(trade)
 
 
+def test_fills_and_positions_are_theirs_and_short_in_their_log(
+    tws: ScriptedTws, broker: TwsBroker, placed: Trade
+) -> None:
+    tws.say(lambda client: client.execution(placed.order_id, "0000a.0001.01.01", 10, "120"))
+    [fill], kind = broker.tws(lambda ib: (ib.fills(), type(ib.fills()[0]).__mro__[1]))
+    assert fill == kind(*fill)
+    assert repr(fill) == repr(kind(*fill))
+    assert f"{fill}" == "Fill"
+    assert [each.fills for each in broker.tws(lambda ib: ib.trades())] == [[fill]]
+
+
 def test_their_throttle_is_off(broker: TwsBroker) -> None:
     assert broker.tws(lambda ib: (type(ib.client).MaxRequests, ib.client.MaxRequests)) == (45, 0)
 

@@ -220,7 +220,8 @@ def test_a_look_at_the_lists_makes_no_trades_of_theirs_anew(gateway: PaperGatewa
     made: list[object] = []
 
     def watched(ib: Any) -> None:  # noqa: ANN401
-        module: Any = sys.modules[type(ib.wrapper).__mro__[1].__module__]
+        wrapper = next(each for each in type(ib.wrapper).__mro__ if each.__name__ == "Wrapper")
+        module: Any = sys.modules[wrapper.__module__]
         plain = module.Trade
 
         def trade(*parts: object) -> object:
