@@ -6,7 +6,7 @@ limit of ours, nothing was sent) and `Unknown` (no answer; the order may be at t
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from typing import Final, TypedDict
 
@@ -200,6 +200,21 @@ def positions_answer(symbols: Iterable[str], positions: Iterable[Position]) -> d
     answers = {symbol: _flat() for symbol in symbols}
     answers.update({symbol: _position(position) for symbol, position in held.items()})
     return answers
+
+
+class PositionAnswers:
+    """`positions_answer`, worked out once while the positions are the same tuple; who asks gets dicts of his own."""
+
+    def __init__(self) -> None:
+        self._last: tuple[tuple[Position, ...], Sequence[str], dict[str, PositionAnswer]] = ((), [], {})
+
+    def __call__(self, symbols: Sequence[str], positions: tuple[Position, ...]) -> dict[str, PositionAnswer]:
+        """As `positions_answer`. Safe on any thread."""
+        known, asked, answers = self._last
+        if known is not positions or asked != symbols:
+            answers = positions_answer(symbols, positions)
+            self._last = positions, list(symbols), answers
+        return {symbol: answer.copy() for symbol, answer in answers.items()}
 
 
 def _flat() -> PositionAnswer:

@@ -107,6 +107,7 @@ class IBGatewayClient:
         self.port = PAPER_PORTS[0] if settings.port is None else settings.port
         self.client_id = settings.client_id
         self.supported_symbols = list(settings.symbols)
+        self._positions = answers.PositionAnswers()
         self._connecting = new_lock()
         self._session: _Session | None = None
         self._attempts: tuple[Finding, ...] = ()
@@ -236,7 +237,7 @@ class IBGatewayClient:
 
     def get_positions(self) -> dict[str, PositionAnswer]:
         """Return the positions by symbol: every supported symbol, also when flat, and whatever else is held."""
-        return answers.positions_answer(self.supported_symbols, self._ready().broker.positions())
+        return self._positions(self.supported_symbols, self._ready().broker.positions())
 
     # --- Market data --------------------------------------------------------------------------------------------
 

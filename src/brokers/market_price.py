@@ -8,13 +8,13 @@ from src.domain.market import BarSize, Contract
 
 def market_price(broker: Broker, contract: Contract) -> float:
     """Dollars: last if inside the spread, else the middle, else the last close; NoMarketDataError says why not."""
+    cause = "neither bid and ask nor a last price"
     try:
-        price = answers.current_price(broker.quote(contract))
-        cause = "neither bid and ask nor a last price"
+        if (price := answers.current_price(broker.quote(contract))) is not None:
+            return price
     except NoMarketDataError as error:
-        price, cause = None, str(error)
-    price = _last_close(broker, contract) if price is None else price
-    if price is None:
+        cause = str(error)
+    if (price := _last_close(broker, contract)) is None:
         raise NoMarketDataError(f"no price of {contract.local_symbol}: {cause}")
     return price
 

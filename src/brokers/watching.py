@@ -31,8 +31,12 @@ _ZERO: Final = Decimal(0)
 #: Real seconds: between two looks at the switch and the account, at what is not settled, at the positions.
 LOOK_SECONDS: Final = 0.25
 HEAR_SECONDS: Final = 0.05
+#: The same while much is told: many small rounds, since an order that is on its way meanwhile waits for a whole one.
+BUSY_SECONDS: Final = 0.02
 SETTLE_SECONDS: Final = 2.0
 POSITIONS_SECONDS: Final = 30.0
+#: How often positions and executions are compared at once, while they move.
+_LOOKS: Final = 3
 #: After so long with an unknown outcome a person is called.
 ALERT_SECONDS: Final = 60.0
 
@@ -71,6 +75,8 @@ class Watch:
         self._killed: Kill | None = None
         self._flattened = self._quiet = self._in_process = False
         self._unexplained: dict[int, Decimal] = {}
+        self._uncharged: set[str] = set()  # executions whose commission the last look missed
+        self._pause = HEAR_SECONDS
 
     # --- beginning and end ------------------------------------------------------------------------------------------
 
@@ -113,9 +119,9 @@ class Watch:
     def _round(self) -> None:
         """One round of the thread. It is not woken by events: who waits for an order's answer goes first."""
         if self._ticker is not None:
-            self._ticker.pause(HEAR_SECONDS)
+            self._ticker.pause(self._pause)
         try:
-            self._hear_all()
+            self._pause = BUSY_SECONDS if self._hear_all() else HEAR_SECONDS
             self.look()
         except BrokerError as error:
             self._complain(error)
@@ -220,10 +226,13 @@ class Watch:
 
     # --- what is heard ----------------------------------------------------------------------------------------------
 
-    def _hear_all(self) -> None:
+    def _hear_all(self) -> bool:
+        """Take in what has come; whether anything has."""
+        event = None
         if self._stream is not None:
             for event in self._stream.arrived():
                 self._hear(event)
+        return event is not None
 
     def _hear(self, event: Event) -> None:
         self._books.hear(event)
@@ -316,21 +325,30 @@ class Watch:
         return {each.contract.con_id: each.quantity for each in self._broker.positions()}
 
     def _differences(self) -> dict[int, Decimal]:
-        """By con_id, how much more is held than the executions come to."""
-        held, booked = self._positions(), self._books.positions
+        """By con_id, how much more is held than the executions come to; all that are known are booked first.
+
+        What fills between the one look and the other would be a difference, and is looked at again.
+        """
+        held = self._positions()
+        for _ in range(_LOOKS):
+            self._books.catch_up(self._broker.fills(), announce=True)
+            before, held = held, self._positions()
+            if before == held:
+                break
+        booked = self._books.positions
         found = {each: held.get(each, _ZERO) - booked.get(each, _ZERO) for each in {*held, *booked}}
         return {con_id: shares for con_id, shares in found.items() if shares}
 
     def _look_at_positions(self) -> None:
         if self._books.journal is None:
             return
-        self._books.catch_up(self._broker.fills(), announce=True)
-        if self._differences() or any(fill.commission_report is None for fill in self._broker.fills()):
+        uncharged = {fill.execution.exec_id for fill in self._broker.fills() if fill.commission_report is None}
+        late, self._uncharged = uncharged - self._uncharged, uncharged
+        if self._differences() or uncharged - late:
             self._broker.synchronise()
-            self._books.catch_up(self._broker.fills(), announce=True)
         self._end_corrected()
         self._explain_positions(first=False, patience=1)
-        if self._unexplained:  # a few seconds decide whether it is an execution on its way
+        if self._unexplained or late:  # a few seconds decide whether a message is on its way
             self._positions_at = min(self._positions_at, monotonic() + SETTLE_SECONDS)
 
     def _explain_positions(self, *, first: bool, patience: int) -> None:

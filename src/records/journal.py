@@ -138,14 +138,14 @@ class Journal:
         """
         self._check_usable()
         lines = [self._writer.line(each) for each in facts]
-        if self._waits:
+        if self._waits or (self._worker is not None and self._may_commit()):
             self._submit(lines)
             return
         self._waiting.extend(lines)
-        if self._may_commit():
-            self._submit(None)
-        elif self._worker is not None:
+        if self._worker is not None:
             self._worker.nudge()
+        elif self._may_commit():
+            self._submit(None)
 
     def record(self, *facts: JournalFact) -> None:
         """Write facts down soon; returns at once and never raises. A failure shows in `failed`."""

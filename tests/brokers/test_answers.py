@@ -115,6 +115,18 @@ def test_a_position_closed_today_keeps_what_it_realized() -> None:
     assert (closed["position"], closed["market_price"], closed["realized_pnl"]) == (0, None, -1.5)
 
 
+def test_positions_that_have_not_changed_are_answered_alike_and_to_each_his_own() -> None:
+    """What one caller does to his answer is nobody else's; a position, or a symbol, that changes is shown."""
+    answer, held, symbols = answers.PositionAnswers(), (position(MSFT, "10"),), ["NVDA"]
+    first = answer(symbols, held)
+    first["MSFT"]["position"] = 99
+    first.pop("NVDA")
+    assert answer(symbols, held) == answers.positions_answer(symbols, held)
+    symbols.append("AAPL")
+    assert answer(symbols, held).keys() == {"NVDA", "AAPL", "MSFT"}
+    assert answer(symbols, (position(MSFT, "4"),))["MSFT"]["position"] == 4
+
+
 def test_whole_shares_are_ints_and_parts_of_one_are_not_lost() -> None:
     """A fractional position from elsewhere is shown as it is."""
     assert answers.count_of(Decimal("5.000")) == 5

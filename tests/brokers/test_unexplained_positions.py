@@ -11,7 +11,7 @@ from src.brokers.guarded import GuardedBroker
 from src.brokers.opening import NoBrokerError, Play, open_broker
 from src.brokers.tws.broker import TwsBroker
 from src.domain.errors import OrderRefusedError
-from src.domain.journal_facts import Adjusted, Executed
+from src.domain.journal_facts import Adjusted, Charged, Executed
 from src.domain.market import Contract
 from src.domain.orders import AccountId, Action, Order, Origin
 from src.gateways.tws_server import PaperGateway
@@ -47,6 +47,18 @@ def facts(folder: Path, kind: type) -> list[object]:
     [path] = (folder / FOLDER).glob("paper-*.sqlite3")
     with JournalReader(path) as reader:
         return list(reader.facts(kind))
+
+
+def test_a_commission_that_was_never_told_is_asked_for(
+    gateway: PaperGateway, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the second look that misses it: one that is a moment late brings no question about the whole day."""
+    monkeypatch.setattr(watching, "SETTLE_SECONDS", 0.1)
+    broker = opened(gateway, tmp_path)
+    gateway.play("- {on: [commissionReport], action: drop, count: 1}")
+    broker.place_order(Order(broker.qualify(Contract("NVDA")), Action.BUY, Decimal(5)))
+    assert wait_until(lambda: len(facts(tmp_path, Charged)) == 1, 60)
+    broker.disconnect()
 
 
 def test_an_order_by_hand_is_counted_and_left_alone(gateway: PaperGateway, tmp_path: Path) -> None:
