@@ -1,7 +1,8 @@
 """Questions to the connection's thread from another: how long they took, and what it means when none answers."""
 
-from collections.abc import Callable
-from typing import Final, TypeVar
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any, Final, TypeVar
 
 from src.domain.errors import ConnectionLostError, NotConnectedError, RequestTimeoutError
 from src.records.metrics.histogram import SECONDS, Histogram
@@ -39,6 +40,16 @@ class RequestCounts:
             seconds = monotonic() - began
             with self._lock:  # a count that is lost between two threads would go down again
                 self.seconds[name].observe(seconds)
+
+
+async def unless_stopped(request: Coroutine[Any, Any, _T], stopped: Callable[[], bool], what: str) -> _T:
+    """The answer to a request; ConnectionLostError when the connection's thread has `stopped` meanwhile."""
+    try:
+        return await request
+    except asyncio.CancelledError:
+        if not stopped():  # the caller's deadline has passed
+            raise
+        raise ConnectionLostError(f"disconnected while TWS was asked ({what})") from None
 
 
 def answered(ask: Callable[[float], _T], timeout: float, what: str) -> _T:

@@ -4,7 +4,6 @@ One thread owns the connection and the library; a call is handed to it and waite
 Reads of what is known already - positions, account, quotes, orders, fills - take finished snapshots without a hop.
 """
 
-import asyncio
 import logging
 from collections.abc import Callable, Coroutine
 from datetime import datetime
@@ -14,7 +13,7 @@ from src.brokers.broker import Bars, BrokerHealth
 from src.brokers.egress import Egress
 from src.brokers.tws import library
 from src.brokers.tws.accounts import source_of, summary_from
-from src.brokers.tws.asking import RequestCounts, answered
+from src.brokers.tws.asking import RequestCounts, answered, unless_stopped
 from src.brokers.tws.connection import MOST_PATIENCE
 from src.brokers.tws.market_data import FIRST_QUOTE_SECONDS
 from src.brokers.tws.session import Address, Session
@@ -22,7 +21,6 @@ from src.brokers.tws.timing import Timing
 from src.domain.account import AccountPnL, AccountSummary, OrderPreview, Position
 from src.domain.errors import (
     BrokerError,
-    ConnectionLostError,
     InvalidOrderError,
     NotConnectedError,
     NotSynchronisedError,
@@ -172,7 +170,7 @@ class TwsBroker:
             last_message_age=None if last is None else monotonic() - last,
             open_orders=len(session.book.working),
             reconnects=max(session.connections - 1, 0),
-            error=session.trouble,
+            error=session.standing.trouble,
             pacing_wait=session.seconds_waited,
             request_seconds=self._counts.seconds,
         )
@@ -391,17 +389,9 @@ class TwsBroker:
             self._counts.count(what, began)
 
     def _await(self, thread: LoopThread, request: Coroutine[Any, Any, _T], timeout: float, what: str) -> _T:
-        async def unless_stopped() -> _T:
-            try:
-                return await request
-            except asyncio.CancelledError:
-                if self._thread is thread:  # the caller's deadline has passed
-                    raise
-                raise ConnectionLostError(f"disconnected while TWS was asked ({what})") from None
-
         def call(seconds: float) -> _T:
             try:
-                return thread.call(unless_stopped(), seconds)
+                return thread.call(unless_stopped(request, lambda: self._thread is not thread, what), seconds)
             except UnaskedError:
                 request.close()
                 raise

@@ -140,4 +140,4 @@ class Hearing:
         self._session.closed(self, reason or "TWS has closed the connection")
 
     def on_time(self, moment: int) -> None:  # noqa: D102
-        self._session.told_time(moment)
+        self._session.standing.told_time(moment)

@@ -56,9 +56,13 @@ class Keeper:
         self._away = None
         self._start(self._heartbeat.run())
 
-    def lost(self, why: str, *, for_good: bool = False) -> None:
-        """It is gone. `for_good`: no repetition would change that."""
+    def note_loss(self, why: str) -> None:
+        """It is gone: who asks is told so from now on. `lost` follows."""
         self._lost_at, self._why = self._now(), why
+
+    def lost(self, *, for_good: bool = False) -> None:
+        """What is to be done about it. `for_good`: no repetition would change that."""
+        why = self._why
         if for_good or not self._settings.auto_reconnect:
             self.stop()
             self._give_up(why)

@@ -12,7 +12,7 @@ from typing import Final
 
 from src.brokers.egress import Egress
 from src.brokers.tws.account_book import AccountBook
-from src.brokers.tws.connection import Connection, read_only_reason
+from src.brokers.tws.connection import Connection
 from src.brokers.tws.contracts import Contracts
 from src.brokers.tws.hearing import Hearing
 from src.brokers.tws.history import Bars, History
@@ -27,6 +27,7 @@ from src.brokers.tws.market_data import MarketData
 from src.brokers.tws.order_book import OrderBook
 from src.brokers.tws.orders import Orders
 from src.brokers.tws.pacing import MessagePacer
+from src.brokers.tws.standing import Standing
 from src.brokers.tws.timing import Timing
 from src.domain.account import AccountPnL
 from src.domain.account_ids import mode_of
@@ -36,24 +37,20 @@ from src.domain.errors import (
     ConnectionLostError,
     NotConnectedError,
     NotSupportedError,
-    OrderRefusedError,
 )
 from src.domain.events import STOOD_STILL, TOLD, ConnectionChanged, Event, Notice
 from src.domain.market import BarSize, Contract, Mode, Quote, Shortability
 from src.domain.orders import AccountId
 from src.runtime.bridge import EventStream
-from src.runtime.clock import NS, monotonic, new_chance
+from src.runtime.clock import monotonic, new_chance
 from src.settings import Settings
 
 _log: Final = logging.getLogger(__name__)
 Address = tuple[str, int]
-_NO_LINK: Final = "TWS has lost its connection to IB (1100); it tries again by itself"
 _NOT_CONNECTED: Final = 504
 #: The farm of prices; the others serve history and contracts.
 _PRICES_DOWN: Final = 2103
 _ELSEWHERE: Final = "TWS is logged in to another account than before: start a new session"
-#: Bytes that may wait in the socket's buffer: a TWS that reads nothing gets no more orders.
-_MOST_WAITING: Final = 65_536
 
 
 class Session:
@@ -119,7 +116,7 @@ class Session:
         self.connections = 0
         self.looking = Looking(self, settings, timing)
         self._has_asked_again = False
-        self.skew: float | None = None  # seconds by which TWS's clock is ahead of ours
+        self.standing = Standing(self, timing, read_only=settings.read_only)
 
     # --- connection -------------------------------------------------------------------------------------------------
 
@@ -239,42 +236,19 @@ class Session:
         """Whether TWS takes no orders from its API."""
         return self.connection is not None and self.connection.is_read_only
 
-    @property
-    def trouble(self) -> str | None:
-        """What is wrong although TWS answers, in words for a person."""
-        if not self.is_up:
-            return self._keeper.absence
-        if not self.link.is_up:
-            return _NO_LINK
-        return read_only_reason() if self.is_read_only else self._wrong_clock()
-
-    def _wrong_clock(self) -> str | None:
-        """Why a real account must not be traded by this machine's clock."""
-        skew = abs(self.skew or 0.0)
-        if skew <= self._timing.skew_refused or self.mode is Mode.SIMULATED:
-            return None
-        return f"this machine's clock and TWS's differ by {skew:.0f} s: set the clock"
-
     def check_can_trade(self, *, cancel: bool = False) -> None:
         """Raise NotConnectedError or OrderRefusedError when no order can be sent now."""
-        if self._wire is None or not self.is_synchronised:
-            why = "what has happened meanwhile is being looked up" if self.is_up else self.no_connection
-            raise NotConnectedError(f"nothing was sent: {why}")
-        if not self.link.is_up:
-            raise NotConnectedError(f"nothing was sent: {_NO_LINK}")
-        if self._wire.waiting > _MOST_WAITING:
-            raise NotConnectedError("nothing was sent: TWS does not read what is sent to it")
-        if self._settings.read_only and not cancel:
-            raise OrderRefusedError("IBKR_READ_ONLY=true: nothing was sent", code=None)
-        if self.is_read_only:
-            raise OrderRefusedError(f"nothing was sent: {read_only_reason()}", code=321)
-        if not cancel and (wrong := self._wrong_clock()) is not None:
-            raise OrderRefusedError(f"nothing was sent: {wrong}", code=None)
+        self.standing.check(cancel=cancel)
+
+    @property
+    def absence(self) -> str | None:
+        """Why TWS is not there although it was; None while it is."""
+        return self._keeper.absence
 
     @property
     def no_connection(self) -> str:
         """Why there is none, and what to do."""
-        return self._keeper.absence or "not connected: call connect() first"
+        return self.absence or "not connected: call connect() first"
 
     async def look(self) -> None:
         """Ask for orders and executions."""
@@ -419,12 +393,6 @@ class Session:
         if wire is not None:
             wire.abort()
 
-    def told_time(self, moment: int) -> None:
-        """TWS's time, epoch seconds."""
-        self.skew = moment - self.now() / NS
-        if abs(self.skew) > self._timing.skew_told and self.mode is not Mode.SIMULATED:
-            _log.warning("TWS's clock is %+.0f s off this machine's: set the clock", self.skew)
-
     def closed(self, hearing: Hearing, why: str) -> None:
         """The socket of a connection is closed; it matters when that is the one we have."""
         if hearing is self._hearing:
@@ -434,10 +402,11 @@ class Session:
         """The connection is gone; it is told once."""
         if not self.is_up:
             return
+        self._keeper.note_loss(why)  # first: who finds that it is not up asks why
         self.is_up = self.is_synchronised = False
         self._wire = self.connection = None
         self._forget_connection()
         _log.warning("the connection to TWS is lost: %s", why, extra=TOLD)
         self.events.append(ConnectionChanged(self.mode, connected=False, reason=why))
         self.finish()
-        self._keeper.lost(why, for_good=for_good)
+        self._keeper.lost(for_good=for_good)
