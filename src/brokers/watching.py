@@ -367,8 +367,8 @@ class Watch:
                 continue
             reason = f"the position in {contract.symbol or con_id} moved by {shares}, and no execution explains it"
             _log.error("%s: it is taken over, and nothing more is traded in it before python -m src resume", reason)
+            self._latches.block(con_id, reason)  # first: who sees it taken over finds the block
             self._books.adjust(contract, shares, reason)
-            self._latches.block(con_id, reason)
         self._unexplained = differences
 
 

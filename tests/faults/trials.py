@@ -307,6 +307,7 @@ def say_code(stage: FaultStage, kind: str, code: int, action: str, state: str, r
         found.append(f"I1: {heard} requests arrived of {sent} that were made")
     stage.clear()
     kill.resume(stage.settings.state_dir)  # a fill that was kept from the client for long is a position unexplained
+    pause(2 * kill._FRESH)  # for so long a latch is taken for what it was
     if stage.is_read_only or code in NOT_ALLOWED:  # until the next session nothing is ordered, or not of that symbol
         stage.restart()
     return found

@@ -13,7 +13,7 @@ import pytest
 
 from src.brokers.tws import convert
 from src.brokers.tws.accounts import source_of, summary_from
-from src.domain.errors import NotSynchronisedError
+from src.domain.errors import InvalidOrderError, NotSynchronisedError
 from src.domain.market import Contract, Mode, Source
 from src.domain.orders import AccountId, Action, Order, OrderId, OrderStatus, OrderType, TimeInForce
 
@@ -91,6 +91,21 @@ def test_an_order_survives_the_way_to_the_library_and_back(order: Order) -> None
     assert isinstance(made.totalQuantity, int)
     assert made.tif
     assert convert.order_from(NVDA, made) == order
+
+
+def test_what_repeats_the_last_order_is_it_and_what_differs_is_not() -> None:
+    """Whatever field differs, and also when the one before could not be read."""
+    read, said = convert.OrderReader(), {"orderType": "LMT", "lmtPrice": 119.2}
+    first = read(NVDA, library_order(**said))
+    assert read(NVDA, library_order(**said)) is first
+    with pytest.raises(InvalidOrderError):
+        read(NVDA, library_order(**said, totalQuantity=0.5))
+    assert read(NVDA, library_order(**said)) is first
+    for change in ({"lmtPrice": 119.3}, {"totalQuantity": 7}, {"tif": "GTC"}, {"orderRef": "b-2"}, {"account": "DU2"}):
+        assert read(NVDA, library_order(**{**said, **change})) == convert.order_from(
+            NVDA, library_order(**{**said, **change})
+        )
+        assert read(NVDA, library_order(**said)) == first
 
 
 def test_prices_that_a_type_does_not_have_are_not_read() -> None:
