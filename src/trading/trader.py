@@ -39,15 +39,16 @@ from src.domain.events import (
 from src.domain.market import Bar, Contract, Mode
 from src.domain.orders import AccountId, Action, Fill, Order, OrderId, OrderStatus, Trade
 from src.runtime.bridge import EventStream
-from src.runtime.clock import NS, iso, monotonic, to_datetime
+from src.runtime.clock import NS, monotonic, to_datetime
 from src.trading.closes import ClosingTime
 from src.trading.equity import Equity
 from src.trading.history import bars_before, never_decided
-from src.trading.mistakes import MISTAKES, Explanations, Repeated, checked_orders, trace_outside
+from src.trading.mistakes import Repeated
 from src.trading.observer import UNKNOWN, Observer, Observers
 from src.trading.plan import SessionPlan
 from src.trading.portfolio import Portfolio
 from src.trading.rehearsal import Rehearsal
+from src.trading.showing import Showing
 from src.trading.strategy import Strategy
 from src.trading.summary import SessionSummary, conclude
 from src.trading.words import order_in_words
@@ -84,7 +85,6 @@ class Trader:
         self.prefix = f"{plan.session}-s"  # a number alone is the reference of an order that is not the strategy's
         self._order_ids: dict[str, OrderId] = {}
         self._stopping = False
-        self._bars = 0
         self.started_at = 0
         self._deadline = maxsize
         self._look_at = 0.0  # when quotes have left no pause for long enough; monotonic seconds
@@ -92,8 +92,7 @@ class Trader:
         self._lacks_history = False
         self._seen_until = 0  # the end of the last bar of history
         self._equity = Equity(0.0)
-        self._explanations = Explanations(strategy, _log)
-        self._explains = _log.isEnabledFor(logging.DEBUG)
+        self._showing = Showing(strategy, self.portfolio, self._fail)
         self._tells = _log.isEnabledFor(logging.INFO)
         self._hearers: dict[type, Callable[[Any], None]] = {
             OrderChanged: lambda event: self._changed(event.trade),
@@ -141,7 +140,7 @@ class Trader:
         if self._lacks_history:
             contracts = self.contracts.values()
             self.undecided = never_decided(broker, contracts, plan.timeframe, self._strategy.warm_up)
-        return conclude(self, self._equity, self._bars, seconds)
+        return conclude(self, self._equity, self._showing.bars, seconds)
 
     @property
     def rejected(self) -> int:
@@ -178,40 +177,28 @@ class Trader:
             )
 
     def _warm_up(self) -> None:
-        """Show the strategy the bars before the session; what it would have ordered then is not sent."""
+        """Show the strategy the bars before the session."""
         needed, contracts = self._strategy.warm_up, self.contracts.values()
         history = bars_before(self.broker, contracts, self._plan.timeframe, needed)
         self._lacks_history = len(history) < needed * len(contracts)
         self._seen_until = history[-1].end if history else 0
-        try:
-            for bar in history:
-                tuple(self._strategy.on_bar(bar, self.portfolio) or ())
-        except MISTAKES as error:
-            self._fail("the strategy failed on its history and is halted: %s", error, trace_outside(error, __file__))
+        self._showing.before(history)
 
     def _catch_up(self, bars: Sequence[Bar]) -> None:
-        """Show the strategy what ended while the connection was away; what it would have ordered then is not sent."""
+        """Show the strategy what ended while the connection was away."""
         if bars[0].end <= self._seen_until:
             return
         if not self._equity.idle:
             self._equity.mark(bars)
         if self._observers:
             self._observers.deciding(bars)
-        for bar in bars:
-            try:
-                wanted = tuple(self._strategy.on_bar(bar, self.portfolio) or ())
-            except MISTAKES as error:
-                self._fail("the strategy failed and is halted: %s", error, trace_outside(error, __file__))
-                return
-            if wanted:
-                _log.warning("not sent: the strategy wanted it at a bar of %s that it has missed", iso(bar.end))
-        self._bars += len(bars)
-        if self._observers:
+        if self._showing.missed(bars) and self._observers:
             self._observers.bars(bars, self._equity.value)
 
     def _trade(self, stream: EventStream) -> None:
         """Read events until something ends the session. Per bar this makes nothing and logs nothing."""
-        next_event, hear, decide, equity = stream.next, self._hear, self._decide, self._equity
+        next_event, hear, equity, contracts = stream.next, self._hear, self._equity, self.contracts
+        closed, send = self._showing.closed, self._send
         seen_until, deadline, closing, observers = self._seen_until, self._deadline, self._closing, self._observers
         while not self._stopping:
             event = next_event(_POLL)
@@ -232,29 +219,12 @@ class Trader:
                 self._sell_out()
             if observers:
                 observers.deciding(bars)
-                decide(bars)
+                closed(bars, contracts, send)
                 observers.bars(bars, equity.value)
             else:
-                decide(bars)
+                closed(bars, contracts, send)
             if instant >= deadline:
                 break
-
-    def _decide(self, bars: Sequence[Bar]) -> None:
-        """Ask the strategy about each bar of an instant, and send what it wants."""
-        strategy, portfolio, explains = self._strategy, self.portfolio, self._explains
-        for bar in bars:
-            try:
-                orders = strategy.on_bar(bar, portfolio)
-                if orders:
-                    orders = checked_orders(orders, self.contracts)
-            except MISTAKES as error:
-                self._fail("the strategy failed and is halted: %s", error, trace_outside(error, __file__))
-                return
-            if orders:
-                self._send(orders)
-            if explains:
-                self._explanations.tell(logging.DEBUG)
-        self._bars += len(bars)
 
     def _is_over(self, stream: EventStream, event: Event | None) -> bool:
         """Whether the session has come to its end: looked at in a pause, and where quotes leave none, now and then."""
@@ -283,7 +253,7 @@ class Trader:
             self._rehearse(orders)
             return
         if self._tells:
-            self._explanations.tell(logging.INFO)
+            self._showing.explain()
         for order in orders:
             self._place(order, self.contracts[order.contract.symbol])
 
