@@ -276,14 +276,15 @@ class _Unread(logging.Handler):
         self.count += "cannot be read" in record.getMessage()
 
 
-def feed_backend(broker: TwsBroker, frames: Iterator[bytes], unread: _Unread) -> Callable[[Any], tuple[int, list[str]]]:
-    """Feed frames to the library's socket as long as the connection lasts; how many, and what was wrong."""
+def feed_backend(
+    broker: TwsBroker, frames: Iterator[bytes], unread: _Unread, found: list[str]
+) -> Callable[[Any], None]:
+    """Feed frames to the library's socket as long as the connection lasts; what was wrong is added to `found`."""
 
-    def feed(ib: Any) -> tuple[int, list[str]]:  # noqa: ANN401
-        found, client, count = list[str](), ib.client, 0
+    def feed(ib: Any) -> None:  # noqa: ANN401
+        client = ib.client
         before = _known(broker)
         for frame in frames:
-            count += 1
             told = unread.count
             try:
                 client.conn.data_received(frame)
@@ -296,7 +297,6 @@ def feed_backend(broker: TwsBroker, frames: Iterator[bytes], unread: _Unread) ->
             if unread.count > told and after != before:
                 found.append(f"I18: {frame[:60]!r} cannot be read, and what is known has changed")
             before = after
-        return count, found
 
     return feed
 
@@ -312,21 +312,27 @@ def fuzz_backend(stage: FaultStage, chance: Random, count: int) -> list[str]:
     for action in (Action.BUY, Action.SELL):
         with suppress(BrokerError):
             broker.place_order(Order(NVDA, action, 10 + chance.randrange(90)))  # type: ignore[arg-type]
-    good = (*good_frames(requests=False), *{each.frame[4:] for each in stage.proxy.passed if each.way is Way.IN})
-    frames = (spoiled(chance, chance.choice(good), lies=_LIES) for _ in range(count))
-    found, fed, unread, held = list[str](), 0, _Unread(), None
+    good = (
+        *good_frames(requests=False),
+        *sorted({each.frame[4:] for each in stage.proxy.passed if each.way is Way.IN}),
+    )
+    left, found, unread, held = count, list[str](), _Unread(), None
+
+    def frames() -> Iterator[bytes]:
+        nonlocal left
+        while left:
+            left -= 1
+            yield spoiled(chance, chance.choice(good), lies=_LIES)
+
+    drawn = frames()
     logger = logging.getLogger("src.brokers.tws.library")
     logger.addHandler(unread)
     with failures_logged() as logged:
-        while fed < count:
-            try:
-                some, wrong = broker.tws(feed_backend(broker, frames, unread), 200.0)
-            except BrokerError:  # it has lost its connection, as it may
-                some, wrong = 0, []
-            fed, found = fed + some, found + wrong
+        while left and not found:
+            with suppress(BrokerError):  # it has lost its connection, as it may
+                broker.tws(feed_backend(broker, drawn, unread, found), 200.0)
             held = megabytes() if held is None else held
-            if found or not wait_for(lambda: broker.is_connected, 60.0):
-                break
+            _await(broker, lambda: broker.is_connected)
         if broker._session.is_up:
             stage.proxy.arm(Fault(Do.GARBAGE, Way.IN, data=spoiled(chance, chance.choice(good))[:200_000]))
         stage.proxy.behave()
@@ -337,11 +343,17 @@ def fuzz_backend(stage: FaultStage, chance: Random, count: int) -> list[str]:
     return found + logged + _grown(held)
 
 
-def _comes_back(broker: TwsBroker, stage: FaultStage) -> list[str]:
-    """A new connection, the same session's or, where TWS has said that there is none, another's, knows the truth."""
-    if not wait_for(lambda: broker.is_connected and broker.health().reconnects > 0, 60.0):
+def _await(broker: TwsBroker, back: Callable[[], bool]) -> None:
+    """Wait for the session's connection; where TWS has said that there will be none, begin another session."""
+    wait_for(lambda: back() or bool(broker._session._keeper._given_up), 60.0)
+    if not back():
         broker.disconnect()
-        broker.connect()
+        soon(broker.connect)
+
+
+def _comes_back(broker: TwsBroker, stage: FaultStage) -> list[str]:
+    """A new connection, the same session's or another's, knows the truth."""
+    _await(broker, lambda: broker.is_connected and broker.health().reconnects > 0)
     held = {each.contract.symbol: int(each.quantity) for each in soon(broker.positions) if each.quantity}
     true = {symbol: shares for (_, symbol), shares in stage.truth().positions.items()}
     return [] if held == true else [f"I18: {held} is held by what is believed, {true} in truth"]
