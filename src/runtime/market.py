@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 _DAY: Final = 86_400 * NS
 _SESSIONS_BEFORE: Final = 15 * _DAY
 _SESSIONS_AFTER: Final = 366 * _DAY
+_SEEDED_HISTORY: Final = 5 * 366 * _DAY  # what clients ask daily bars of
 _BEFORE_START: Final = 2 * NS
 
 
@@ -83,7 +84,8 @@ def seeded_market(
     earliest = since
     if state is not None and state.now > 0:
         since, earliest = max(since, state.now + 1), min(since, state.now)
-    sessions = _sessions("always" if rules.hours == "auto" else rules.hours, earliest, begins)
+    known = max(earliest - _SEEDED_HISTORY, min(earliest, (FIRST_DAY + 1) * _DAY + _SESSIONS_BEFORE))
+    sessions = _sessions("always" if rules.hours == "auto" else rules.hours, known, begins)
     clock: Clock
     if math.isinf(speed):
         clock = ReplayClock(since)

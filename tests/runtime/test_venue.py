@@ -272,6 +272,14 @@ def test_what_is_wanted_anew_has_the_market_that_stands() -> None:
     assert quote.bid < quote.ask
 
 
+def test_an_invented_market_with_hours_has_years_of_history() -> None:
+    """A strategy on daily bars warms up with hundreds of them."""
+    market = seeded_market(MarketRules(hours="nyse"), ["NVDA"], {ACCOUNT: Decimal(10_000)}, start=T0, speed=2.0)
+    days = market.venue.bars(market.venue.contracts[0], 86_400, 300, None)
+    assert len(days) == 300
+    assert [day.start for day in days] == sorted({day.start for day in days})
+
+
 # --- listeners ------------------------------------------------------------------------------------------------------
 
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 _CHUNK: Final = 256  # instants: few enough that their tuples stay in the processor's cache and wake no collector
 _SECOND: Final = 1_000_000_000
 _DAY_SECONDS: Final = 86_400
+_SOME_DAYS: Final = 10 * _DAY_SECONDS * _SECOND
 _new_bar = partial(tuple.__new__, Bar)
 _new_quote = partial(tuple.__new__, Quote)
 _new_instant = partial(tuple.__new__, Instant)
@@ -174,8 +175,13 @@ class SeededSource:
         if self._sessions.is_always:
             for day in range((end - 1) // _DAY_SECONDS, FIRST_DAY, -1):
                 yield day * _DAY_SECONDS, (day + 1) * _DAY_SECONDS
-        covers = self._sessions.covers or (0, 0)
-        yield from map(_in_seconds, reversed(self._sessions.between(covers[0], end * _SECOND)))
+        first = (self._sessions.covers or (0, 0))[0]
+        upper = end * _SECOND
+        while upper > first:  # a few at a time: the table may go back for years
+            lower = max(first, upper - _SOME_DAYS)
+            begun = [each for each in self._sessions.between(lower, upper) if each.open >= lower]
+            yield from map(_in_seconds, reversed(begun))
+            upper = lower
 
     def _instants(self, block: Block) -> "NDArray[np.int64]":
         """The times of a session's instants, in epoch seconds."""
