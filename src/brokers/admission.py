@@ -17,6 +17,7 @@ from src.brokers.broker import Broker
 from src.brokers.exposure import Commitment, Exposure, same_contract
 from src.brokers.headroom import Headroom, Use, headroom
 from src.brokers.kill import Latches
+from src.brokers.quote_sanity import QuoteSanity
 from src.brokers.reconciling import is_listed
 from src.brokers.risk import check, check_bracket, check_change, check_slips, lost_too_much
 from src.brokers.risk_rules import Refusal
@@ -63,6 +64,7 @@ class _Market:
     sessions: tuple[tuple[int, int], ...] | None
     summary: AccountSummary | None
     shortability: Shortability | None = None
+    suspect: str = ""
 
 
 class Admission:
@@ -93,6 +95,7 @@ class Admission:
         self._halted: dict[int, str] = {}
         self._peak: tuple[str, Decimal] | None = None
         self._warned_of_delay = False
+        self._sanity, self._looking = QuoteSanity(), new_lock()
 
     # --- asked ------------------------------------------------------------------------------------------------------
 
@@ -203,7 +206,26 @@ class Admission:
         summary = self._summary()
         if summary is not None and not self._watched:
             self.look_at_losses(summary)
-        return _Market(quote, details.min_tick, known, summary, self._shortability(order))
+        suspect = "" if quote is None else self._worth(order.contract, quote)
+        return _Market(quote, details.min_tick, known, summary, self._shortability(order), suspect)
+
+    def _worth(self, contract: Contract, quote: Quote) -> str:
+        """Why no order may be held against a contract's prices, now that this quote has come; empty when one may."""
+        with self._looking:
+            before, after = self._sanity.standing(contract), self._sanity.take(contract, quote)
+        if after and not before:
+            _log.warning("no new risk in %s: %s", contract.symbol, after)
+        elif before and not after:
+            _log.warning("the prices of %s make sense again", contract.symbol)
+        return after
+
+    def look_at_quotes(self, *, suspects: bool) -> None:
+        """Take in what has come of the contracts that orders were held against; of the `suspects` only, if so asked."""
+        with self._looking:
+            contracts = self._sanity.suspects if suspects else self._sanity.contracts
+        for contract in contracts:
+            if (quote := self._broker.latest_quote(contract)) is not None:
+                self._worth(contract, quote)
 
     def _shortability(self, order: Order) -> Shortability | None:
         """What the venue says of borrowing, where an order could be a short sale and such are allowed."""
@@ -244,6 +266,7 @@ class Admission:
             tuple(self._sent),
             self.books.round_trips,
             halt,
+            market.suspect,
             market.shortability,
         )
 

@@ -42,7 +42,8 @@ class Exposure:
     """What an order is held against, at `now` (the session's clock, epoch ns).
 
     `sessions` are the contract's regular hours, None where it has none: it trades always. `available_funds` are the
-    account's last, less what has been bought since. `halt` is why no new risk is taken at present; "" when it is.
+    account's last, less what has been bought since. `halt` is why no new risk is taken at present, `suspect` why the
+    contract's prices are not trusted; "" when nothing is in the way.
     """
 
     now: int = 0
@@ -56,6 +57,7 @@ class Exposure:
     sent: tuple[tuple[int, Order], ...] = ()  # of the last minute, with their times
     round_trips: int = 0
     halt: str = ""
+    suspect: str = ""
     shortability: Shortability | None = None  # None: not told, or not asked for
 
     def held(self, contract: Contract) -> Decimal:

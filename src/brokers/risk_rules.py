@@ -7,6 +7,7 @@ from math import isfinite
 from typing import Final
 
 from src.brokers.exposure import Exposure, same_contract
+from src.brokers.quote_sanity import senseless
 from src.domain.limits import RiskLimits
 from src.domain.market import Contract, ShortLevel, Source
 from src.domain.orders import Action, Order, OrderType
@@ -154,9 +155,8 @@ def _quote(asked: Asked) -> Refusal | None:
     age = Decimal(exposure.now - quote.time) / _NS
     if age > most:
         return refusal_of("quote", f"{most:f} s", f"{age:.1f} s", "since the last quote", name)
-    bid, ask = _dollars(quote.bid), _dollars(quote.ask)
-    if bid is not None and ask is not None and bid > ask:
-        return refusal_of("quote", "a bid below its ask", f"{bid:f}/{ask:f}", "is a crossed quote", name)
+    if why := asked.exposure.suspect or senseless(quote):
+        return Refusal("senseless_quote", "a quote that makes sense", why, f"senseless_quote: {why}; nothing was sent")
     return None
 
 

@@ -159,6 +159,7 @@ class Watch:
         self._heed_kill()
         if not self._broker.is_connected:
             return
+        self._admission.look_at_quotes(suspects=self._in_process)
         if self._in_process:
             if self._admission.unsettled:
                 self._settle()

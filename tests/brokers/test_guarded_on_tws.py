@@ -169,6 +169,23 @@ def test_a_short_sale_follows_what_the_tick_says(
     assert sent(gateway) == sold
 
 
+def test_a_senseless_price_stops_new_risk_until_three_quotes_make_sense(
+    opened: Open, gateway: PaperGateway, caplog: pytest.LogCaptureFixture
+) -> None:
+    gateway.play("- {on: tickPrice, where: {tickType: 68}, action: change, set: {price: 1}}")
+    broker = opened()
+    assert wait_until(lambda: broker.quote(NVDA).last == 1, 60)
+    with pytest.raises(OrderRefusedError, match=r"senseless_quote: the last price 1 lies \d+% from"):
+        broker.place_order(order())
+    assert sent(gateway) == 0
+    assert broker.refusals == {"senseless_quote": 1}
+    gateway.behave()
+    assert wait_until(lambda: "the prices of NVDA make sense again" in caplog.text, 60)
+    broker.place_order(order())
+    assert sent(gateway) == 1
+    assert broker.refusals == {"senseless_quote": 1}
+
+
 def test_play_money_without_limits_hears_it_from_the_venue(opened: Open) -> None:
     broker = opened(limits=False)
     with pytest.raises(OrderRejectedError, match="not available for short sale"):

@@ -94,7 +94,15 @@ _CASES: list[tuple[str | None, Order, dict[str, Any]]] = [
     ("quote", order(), {"quote": quote(age=5.1)}),
     (None, order(), {"quote": quote(age=4.9)}),
     ("quote", order(), {"quote": quote(source=Source.DELAYED)}),
-    ("quote", order(limit="100"), {"quote": quote(100.2, 100.1)}),
+    ("senseless_quote", order(limit="100"), {"quote": quote(100.2, 100.1)}),
+    ("senseless_quote", order(limit="100"), {"quote": quote(100.1, 100.1)}),
+    (None, order(limit="100"), {"quote": quote(100.1, 100.1, source=Source.SIMULATED)}),
+    ("senseless_quote", order(limit="100"), {"quote": quote()._replace(last=130.0)}),
+    ("senseless_quote", order(limit="100"), {"quote": quote()._replace(last=70.0)}),
+    (None, order(limit="100"), {"quote": quote()._replace(last=129.0)}),
+    (None, order(limit="100"), {"quote": quote()._replace(last=float("nan"))}),
+    ("senseless_quote", order(), {"suspect": "2 that make sense must come"}),
+    (None, order(SELL), {"suspect": "2 that make sense must come", "positions": (held(100),)}),
     ("quote", order(), {"quote": quote(float("nan"), -1.0)._replace(last=float("nan"))}),
     ("spread", order(), {"quote": quote(99, 100.1)}),
     ("spread", order(), {"quote": quote(float("nan"), 100.01)}),
@@ -263,7 +271,8 @@ def test_what_reduces_can_never_turn_a_position_round(
 def test_no_price_that_is_none_is_ever_traded_on(bid: float, ask: float, last: float, age: float) -> None:
     what = exposure(quote=Quote(NVDA, NOW - int(age * NS), bid, ask, 1, 1, last, Source.LIVE))
     if check(order(quantity=1), what, LIVE) is None:
-        assert 0 < bid <= ask < float("inf")
+        assert 0 < bid < ask < float("inf")
+        assert not abs(last - (bid + ask) / 2) > 0.31 * ask or not 0 < last < float("inf")
         assert (ask - bid) / ((ask + bid) / 2) <= 0.0101
         assert age <= 5
 
