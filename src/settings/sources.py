@@ -7,6 +7,7 @@ Messages name a place (file, line) and a name, never a value.
 import logging
 import os
 import re
+import sys
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from io import StringIO
@@ -52,7 +53,10 @@ def from_env_file(path: Path) -> Source:
 
     if not path.exists():
         return {}
-    if is_open_to_others(path.stat().st_mode):
+    facts = path.stat()
+    if is_anothers(facts.st_mode, facts.st_uid):
+        _log.warning("%s belongs to another user, who can change it: give it to yours (chown), %s", path.name, path)
+    if is_open_to_others(facts.st_mode):
         _log.warning("%s can be read by others on this machine: chmod 600 %s", path.name, path)
     lines = []
     for binding in parse_stream(StringIO(_text_of(path))):
@@ -74,6 +78,11 @@ def from_env_file(path: Path) -> Source:
 def is_open_to_others(mode: int) -> bool:
     """Whether a mode lets others read a file. A drive that knows no modes, as Windows' in WSL, shows 0777 for all."""
     return os.name == "posix" and mode & 0o777 != 0o777 and bool(mode & 0o077)
+
+
+def is_anothers(mode: int, owner: int) -> bool:
+    """Whether a file is some other person's: neither ours nor root's, and on a drive that knows modes and owners."""
+    return sys.platform != "win32" and mode & 0o777 != 0o777 and owner not in (0, os.getuid())
 
 
 def from_yaml(path: Path) -> Source:

@@ -1,5 +1,6 @@
 """Files as people leave them: odd endings, broken lines, unknown names."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -214,3 +215,29 @@ def test_an_env_file_that_others_can_read_is_said_with_the_cure(
     path.chmod(mode)
     from_env_file(path)
     assert ("chmod 600" in caplog.text) is warned
+
+
+@pytest.mark.skipif(os.name != "posix", reason="files have an owner by number on POSIX only")
+@pytest.mark.parametrize(
+    ("mode", "owner", "warned"),
+    [(0o600, 1000, False), (0o600, 4000, True), (0o644, 4000, True), (0o600, 0, False), (0o777, 4000, False)],
+    ids=["ours", "another's", "another's and open", "root's", "a drive without modes"],
+)
+def test_an_env_file_of_another_user_is_said_with_the_cure(
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+    mode: int,
+    owner: int,
+    warned: bool,
+) -> None:
+    """Who owns it can set what is traded, and where. Root can anyway, and owns a container's files."""
+    path = tmp_path / ".env"
+    path.write_text("IBKR_PORT=7497\n")
+    path.chmod(mode)
+    facts = list(path.stat())
+    facts[4] = owner
+    monkeypatch.setattr(os, "getuid", lambda: 1000)
+    monkeypatch.setattr(Path, "stat", lambda *_, **__: os.stat_result(facts))
+    assert from_env_file(path)
+    assert ("chown" in caplog.text) is warned
