@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from decimal import Decimal
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TextIO
 
 import src  # noqa: F401  # it looks at Python's version first
 from src.domain.facts import fact
@@ -283,14 +283,17 @@ def _run(wish: argparse.Namespace, signals: "Signals", until_the_end: ExitStack)
             trader.ib_client.disconnect()
     if trader.summary is None:
         return NO_CONNECTION
-    print(trader.text())
+    to_stdout = str(wish.json) == "-"
+    if not to_stdout:
+        print(trader.text())
     if recorder is not None and recorder.session is not None:
-        _report(settings, recorder.session)
+        _report(settings, recorder.session, sys.stderr if to_stdout else sys.stdout)
     if wish.json is not None:
         import json  # as all that `--help` does without
 
+        text = json.dumps(trader.summary.as_json(), indent=2) + "\n"
         try:
-            wish.json.write_text(json.dumps(trader.summary.as_json(), indent=2) + "\n", encoding="utf-8")
+            sys.stdout.write(text) if to_stdout else wish.json.write_text(text, encoding="utf-8")
         except OSError as error:
             sys.stderr.write(f"--json: {wish.json} cannot be written: {error.strerror}\n")
             return FAILED
@@ -322,13 +325,13 @@ def _warn(message: str, *values: object) -> None:
     logging.getLogger(__name__).warning(message, *values)
 
 
-def _report(settings: "Settings", session: str) -> None:
+def _report(settings: "Settings", session: str, out: TextIO) -> None:
     """Write the session's report and say where; one that cannot be written takes nothing from the session."""
     from src.console.report.command import write_report
     from src.domain.errors import BrokerError
 
     try:
-        print(f"Report: {write_report(settings.state_dir, session)}")
+        print(f"Report: {write_report(settings.state_dir, session)}", file=out)
     except BrokerError as error:
         _warn("there is no report of this session: %s", error)
 

@@ -46,7 +46,7 @@ def parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
         help="working orders; flatten sells the session's shares too",
     )
     add("--flat-before-close", type=_minutes, metavar="MIN", help="sell the session's shares before each close")
-    add("--json", type=_path, metavar="FILE", help="write the summary there, too")
+    add("--json", type=_path, metavar="FILE", help="write the summary there, too; -: in place of the text")
     add("--limits", action="store_true", help="hold simulated orders to the limits of a paper account")
     add("--dry-run", action="store_true", help="show what would be sent, and send nothing")
     add(
@@ -72,7 +72,8 @@ def parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
         parser.error(f"--replay trades on recorded prices, never on TWS: leave out {real}")
     if real and wish.speed != 1:
         parser.error(f"--speed: a real market runs at its own speed: leave it out, or leave out {real}")
-    if wish.json is not None and (wish.json.is_dir() or not wish.json.absolute().parent.is_dir()):
+    named = wish.json is not None and str(wish.json) != "-"
+    if named and (wish.json.is_dir() or not wish.json.absolute().parent.is_dir()):
         parser.error(f"--json: there is no folder to write {wish.json} into, or it is one itself")
     return wish
 

@@ -72,6 +72,14 @@ def test_the_documented_replay_gives_equal_results_twice(run: Run, tmp_path: Pat
     assert {**one, "seconds": 0, "bars_per_second": 0} == {**two, "seconds": 0, "bars_per_second": 0}
 
 
+def test_a_dash_writes_the_summary_as_json_to_standard_output_and_nothing_else(run: Run, tmp_path: Path) -> None:
+    done = run(TRADER, *DOCUMENTED, "--json", "-")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["fills"] > 5
+    assert done.stderr.startswith("Report: ")
+    assert not (tmp_path / "-").exists()
+
+
 def test_a_replay_without_symbols_trades_all_of_its_files(run: Run) -> None:
     """Five days of two symbols, as `make run` trades them."""
     done = run(TRADER, "--replay", SAMPLE, IBKR_SYMBOLS="NVDA")
