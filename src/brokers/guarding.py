@@ -1,5 +1,6 @@
 """Puts a broker under its guards, as the settings say: the one place where a broker is wrapped."""
 
+import logging
 from dataclasses import replace
 from functools import cache
 from hashlib import sha256
@@ -14,7 +15,7 @@ from src.brokers.guarded import GuardedBroker, Guards
 from src.brokers.kill import Latches, TraderFile, TraderNote, forget_those_gone
 from src.brokers.redaction import redact_logs
 from src.domain.errors import JournalInUseError
-from src.domain.journal_facts import Sending, SessionFacts
+from src.domain.journal_facts import Sending, SessionFacts, SessionRecord
 from src.domain.limits import limits_for
 from src.domain.market import Mode
 from src.domain.orders import AccountId, OrderId
@@ -26,6 +27,7 @@ from src.runtime.core_dumps import leave_none
 if TYPE_CHECKING:
     from src.settings import Settings
 
+_log: Final = logging.getLogger(__name__)
 _ROOT: Final = Path(__file__).resolve().parents[2]
 _NEW_YORK: Final = "America/New_York"
 
@@ -102,9 +104,21 @@ def _journal(settings: "Settings", broker: Broker, session: str, *, lasting: boo
     facts = SessionFacts(session, health.client_id, configuration, _code_hash(), _version())
     folder, beside = settings.state_dir, health.host is not None
     try:
-        return Journal.open(folder, broker.mode, account, facts, now, beside=beside), ""
+        journal = Journal.open(folder, broker.mode, account, facts, now, beside=beside)
     except JournalInUseError as error:
         return None, str(error)
+    _tell(broker.mode, facts, journal.last_session())
+    return journal, ""
+
+
+def _tell(mode: Mode, facts: SessionFacts, last: SessionRecord | None) -> None:
+    """Say which code and which configuration trade; a warning where real or paper money was traded by other code."""
+    version, code, configuration = facts.version, facts.code_hash, facts.configuration_hash
+    _log.info("session %s: version %s, code %s, configuration %s", facts.session, version, code, configuration)
+    if last is not None and last.facts.code_hash != code:
+        level = logging.INFO if mode is Mode.SIMULATED else logging.WARNING
+        words = "the last session of this journal ran other code (version %s, code %s) than this one (code %s)"
+        _log.log(level, words, last.facts.version, last.facts.code_hash, code)
 
 
 def _day(moment: int) -> str:

@@ -1,5 +1,7 @@
 """The guards over a socket: what is refused never leaves, what is unclear is found out; the gateway is the judge."""
 
+import logging
+import re
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -9,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from src.brokers import kill, watching
+from src.brokers import guarding, kill, watching
 from src.brokers.egress import Egress
 from src.brokers.findings import Finding, Outcome
 from src.brokers.guarded import GuardedBroker
@@ -17,7 +19,8 @@ from src.brokers.guarding import guarded
 from src.brokers.tws import open_tws
 from src.domain.errors import JournalInUseError, OrderOutcomeUnknownError, OrderRefusedError, OrderRejectedError
 from src.domain.intents import IntentState
-from src.domain.market import Contract
+from src.domain.journal_facts import SessionFacts, SessionRecord
+from src.domain.market import Contract, Mode
 from src.domain.orders import AccountId, Action, Bracket, Order, OrderChange, OrderStatus, OrderType
 from src.gateways.tws_server import PaperGateway
 from src.records.journal import Journal
@@ -363,6 +366,34 @@ def test_the_kill_switch_cancels_ours_alone_and_blocks_new_risk(
     assert [position.quantity for position in broker.positions()] == [5]
     kill.throw(tmp_path, "enough", flatten=True)
     assert wait_until(lambda: not any(position.quantity for position in broker.positions()), 60)
+
+
+def test_a_session_tells_which_code_trades_and_that_the_last_was_other_code(
+    opened: Open, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "src.brokers.guarding")
+    first = opened()
+    first.disconnect()
+    [told] = [each for each in caplog.messages if each.startswith(f"session {first.session}: ")]
+    assert re.fullmatch(r"session \w+: version .+, code [0-9a-f]{16}, configuration [0-9a-f]{16}", told)
+    opened().disconnect()
+    assert "other code" not in caplog.text
+    monkeypatch.setattr(guarding, "_code_hash", lambda: "c0de")
+    opened(order_timeout=21.0)
+    assert "the last session of this journal ran other code" in caplog.text
+    assert len({each.split("configuration ")[1] for each in caplog.messages if "configuration" in each}) == 2
+    assert not [each for each in caplog.records if each.levelno >= logging.WARNING]
+
+
+@pytest.mark.parametrize("mode", [Mode.PAPER, Mode.LIVE])
+def test_other_code_on_an_account_of_ib_is_warned_of(mode: Mode, caplog: pytest.LogCaptureFixture) -> None:
+    now, before = (SessionFacts(name, 1, "c0ffee", code, "1.0") for name, code in (("new", "c0de"), ("old", "01d")))
+    guarding._tell(mode, now, SessionRecord(now, mode, 0))
+    assert not caplog.records
+    guarding._tell(mode, now, SessionRecord(before, mode, 0))
+    [record] = caplog.records
+    assert record.levelno == logging.WARNING
+    assert "code 01d" in record.getMessage()
 
 
 def test_without_a_journal_nothing_but_what_reduces_leaves(opened: Open, gateway: PaperGateway) -> None:

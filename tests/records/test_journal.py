@@ -5,6 +5,7 @@ import sqlite3
 import stat
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
@@ -32,7 +33,7 @@ from src.domain.orders import AccountId, Action, OrderId
 from src.records.journal import Journal
 from src.records.journal_reading import JournalReader
 from src.runtime.worker import wait_until
-from tests.records.conftest import ACCOUNT, SESSIONS, OpenJournal, intent
+from tests.records.conftest import ACCOUNT, SESSIONS, OpenJournal, intent, session_facts
 
 REF = f"{SESSIONS[0]}-1"
 
@@ -160,6 +161,20 @@ def test_a_second_process_on_the_account_is_refused(open_journal: OpenJournal) -
     first.intend([intent(1)])
     other = open_journal(SESSIONS[1], account=AccountId("DU1111111"))
     assert other.path != first.path
+
+
+def test_two_versions_of_the_code_never_write_one_journal_at_once(open_journal: OpenJournal, tmp_path: Path) -> None:
+    """One after the other may; which of them wrote what stays in it."""
+    facts = replace(session_facts(SESSIONS[1]), code_hash="0ther")
+    first = open_journal()
+    with pytest.raises(JournalInUseError, match="stop it first"):
+        Journal.open(tmp_path / "state", Mode.PAPER, ACCOUNT, facts, lambda: 1)
+    first.close("done")
+    second = Journal.open(tmp_path / "state", Mode.PAPER, ACCOUNT, facts, lambda: 1)
+    last = second.last_session()
+    second.close("done")
+    assert last is not None
+    assert (last.facts.session, last.facts.code_hash) == (SESSIONS[0], "c0de")
 
 
 def test_a_second_simulated_session_has_a_journal_of_its_own(open_journal: OpenJournal) -> None:
