@@ -251,8 +251,10 @@ class Admission:
         positions, now, summary = broker.positions(), broker.now(), market.summary
         while self._sent and self._sent[0][0] <= now - 60 * NS:
             self._sent.popleft()
-        available = None
+        available, day_trades = None, -1
         if summary is not None:
+            if broker.mode is not Mode.SIMULATED:  # whose exchange counts them and refuses none
+                day_trades = summary.day_trades_remaining
             available = summary.available_funds - self.books.paid_since(summary.as_of)
         return Exposure(
             now,
@@ -267,6 +269,7 @@ class Admission:
             self.books.round_trips,
             halt,
             market.suspect,
+            day_trades,
             market.shortability,
         )
 

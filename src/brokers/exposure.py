@@ -58,6 +58,7 @@ class Exposure:
     round_trips: int = 0
     halt: str = ""
     suspect: str = ""
+    day_trades_remaining: int = -1  # as TWS counts them; -1: without limit, or not told
     shortability: Shortability | None = None  # None: not told, or not asked for
 
     def held(self, contract: Contract) -> Decimal:

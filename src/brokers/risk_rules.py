@@ -385,8 +385,14 @@ def _rate(asked: Asked) -> Refusal | None:
 
 
 def _round_trips(asked: Asked) -> Refusal | None:
+    """Those of ours, and for a share the day trades that TWS counts: closed today, a new position is one."""
     most, count = asked.limits.round_trips_per_day, asked.exposure.round_trips
-    if most is None or count < most:
+    if most is None:
+        return None
+    if asked.exposure.day_trades_remaining == 0 and asked.order.contract.sec_type == "STK":
+        words = "day trade, if the new position is closed today"
+        return refusal_of("day_trades", "0", "1", words, "DayTradesRemaining of this account")
+    if count < most:
         return None
     return refusal_of("round_trips", str(most), str(count), "round trips today", "RISK_ROUND_TRIPS_PER_DAY")
 

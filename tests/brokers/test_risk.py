@@ -165,6 +165,20 @@ def test_too_many_open_orders_in_all_and_of_one_side() -> None:
     assert check(order(quantity=1), exposure(commitments=theirs), LIVE) is None
 
 
+@pytest.mark.parametrize(("left", "refused"), [(-1, None), (0, "day_trades"), (1, None), (3, None)])
+def test_no_position_is_opened_that_could_not_be_closed_today(left: int, refused: str | None) -> None:
+    """Where TWS counts day trades: -1 is no limit. What closes a position is let through, whatever is left."""
+    what = exposure(day_trades_remaining=left, positions=(held(100),))
+    assert rule(check(order(), what, LIVE)) == refused
+    assert rule(check(order(SELL), what, LIVE)) is None
+    assert rule(check(order(), what, replace(PAPER, round_trips_per_day=None))) is None
+    euros = replace(order(), contract=Contract("EUR", "CASH", con_id=7))
+    assert rule(check(euros, what, PAPER)) is None
+    if refusal := check(order(), what, LIVE):
+        assert "1 day trade" in refusal.words
+        assert "the limit is 0 (DayTradesRemaining" in refusal.words
+
+
 def test_delayed_quotes_are_traded_on_with_play_money_only() -> None:
     delayed = exposure(quote=quote(age=30, source=Source.DELAYED))
     assert check(order(), delayed, PAPER) is None

@@ -155,3 +155,20 @@ def test_with_a_position_of_ours_nothing_is_simulated_in_its_place(gateway: Pape
         open_broker(settings, Play())
     elsewhere = Settings(host="127.0.0.1", port=port, state_dir=tmp_path / "other", connect_timeout=2.0)
     open_broker(elsewhere, Play()).broker.disconnect()
+
+
+def test_no_share_is_bought_where_tws_counts_no_day_trade_left(gateway: PaperGateway, tmp_path: Path) -> None:
+    """And what is held may be sold."""
+    broker = opened(gateway, tmp_path)
+    nvda = broker.qualify(Contract("NVDA"))
+    broker.place_order(Order(nvda, Action.BUY, Decimal(5)))
+    assert wait_until(lambda: any(each.quantity == 5 for each in broker.positions()), 60)
+    broker.disconnect()
+    gateway.play("- {on: updateAccountValue, where: {key: DayTradesRemaining}, action: change, set: {value: '0'}}")
+    gateway.play("- {on: accountSummary, where: {tag: DayTradesRemaining}, action: change, set: {value: '0'}}")
+    again = opened(gateway, tmp_path)
+    with pytest.raises(OrderRefusedError, match="day_trades: 1 day trade"):
+        again.place_order(Order(nvda, Action.BUY, Decimal(1)))
+    again.place_order(Order(nvda, Action.SELL, Decimal(5)))
+    assert again.refusals == {"day_trades": 1}
+    again.disconnect()

@@ -32,10 +32,10 @@ ERROR_CODES: Final = tuple(
 )
 #: The limits of ours that may refuse an order, as the guards name them.
 RISK_RULES: Final = (
-    *("buying_power", "daily_loss", "drawdown", "duplicate", "gross", "halt", "hours", "journal", "open_orders"),
-    *("order_quantity", "order_value", "orders_per_minute", "position", "price_collar", "quote", "read_only"),
-    *("round_trips", "self_cross", "senseless_quote", "short_sale", "spread", "symbol", "symbol_orders_per_minute"),
-    *("tick", "unexplained_position", "unknown_outcome", "unsynchronised"),
+    *("buying_power", "daily_loss", "day_trades", "drawdown", "duplicate", "gross", "halt", "hours", "journal"),
+    *("open_orders", "order_quantity", "order_value", "orders_per_minute", "position", "price_collar", "quote"),
+    *("read_only", "round_trips", "self_cross", "senseless_quote", "short_sale", "spread", "symbol"),
+    *("symbol_orders_per_minute", "tick", "unexplained_position", "unknown_outcome", "unsynchronised"),
 )
 #: What TWS is asked for, and waited for.
 REQUESTS: Final = ("order", "contract", "quote", "bars", "account", "pnl", "subscribe", "synchronise")
