@@ -13,7 +13,7 @@ from typing import Final
 from src.brokers.admission import Admission
 from src.brokers.broker import Broker
 from src.brokers.reconciling import is_listed
-from src.domain.errors import BrokerError, CancelKeptError, JournalUnavailableError, NotConnectedError
+from src.domain.errors import BrokerError, CancelKeptError, NotConnectedError
 from src.domain.intents import CancelStep, IntentRecord
 from src.domain.journal_facts import CancelNoted
 from src.domain.orders import OrderId, OrderStatus, Origin, Trade
@@ -118,11 +118,9 @@ class Cancels:
     def _send(self, ref: str, trade: Trade) -> None:
         if not self._take(ref):
             return
-        books, order_id = self._admission.books, trade.order_id
-        try:
-            books.commit(CancelNoted(ref, self._broker.now(), CancelStep.SENT))
-        except JournalUnavailableError as error:
-            _log.error("%s; a cancel is sent all the same", error)
+        order_id = trade.order_id
+        self._note(ref, CancelStep.SENT)
+        self._admission.books.flush()  # after what waits: it is of before. Where it fails a cancel is sent all the same
         _log.warning("order %s: the cancel that was kept while TWS was away is sent now", order_id)
         try:
             found = self._broker.cancel_order(order_id)
