@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from math import isfinite
 from typing import Final
 
-from src.domain.market import Contract, Quote, Source
+from src.domain.market import Contract, Quote
 
 #: Quotes that make sense, one after another, before a symbol is trusted again.
 GOOD_QUOTES: Final = 3
@@ -16,17 +16,17 @@ GOOD_QUOTES: Final = 3
 FARTHEST_LAST: Final = 0.3
 
 
-def senseless(quote: Quote) -> str:
+def senseless(quote: Quote, *, had_spread: bool = False) -> str:
     """Why a quote with two sides cannot be one, for a person; empty when it can, and where a side is missing.
 
-    A simulated market may have no spread; elsewhere a locked quote is one that is wrong or about to be.
+    A market made of bars may have no spread at all; where it `had_spread`, a locked quote is wrong or about to be.
     """
     bid, ask, last = quote.bid, quote.ask, quote.last
     if not (_is_price(bid) and _is_price(ask)):
         return ""
     if bid > ask:
         return f"{bid:g}/{ask:g} is a crossed quote"
-    if bid == ask and quote.source is not Source.SIMULATED:
+    if bid == ask and had_spread:
         return f"{bid:g}/{ask:g} is a locked quote"
     middle = bid / 2 + ask / 2
     away = abs(last - middle) / middle
@@ -44,6 +44,7 @@ class _Seen:
     contract: Contract
     time: int = -1
     needed: int = 0
+    had_spread: bool = False
     why: str = ""
 
 
@@ -72,10 +73,11 @@ class QuoteSanity:
         if quote.time <= seen.time:
             return self.standing(contract)
         seen.time = quote.time
-        if why := senseless(quote):
+        if why := senseless(quote, had_spread=seen.had_spread):
             seen.needed, seen.why = GOOD_QUOTES, why
-        elif seen.needed and _is_price(quote.bid) and _is_price(quote.ask):
-            seen.needed -= 1
+        elif _is_price(quote.bid) and _is_price(quote.ask):
+            seen.needed = max(seen.needed - 1, 0)
+            seen.had_spread = seen.had_spread or quote.bid < quote.ask
         return self.standing(contract)
 
     def standing(self, contract: Contract) -> str:

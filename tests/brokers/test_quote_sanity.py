@@ -33,7 +33,7 @@ def quote(time: int, bid: float = 99.0, ask: float = 101.0, last: float = 100.0)
     ],
 )
 def test_what_makes_a_quote_senseless(bid: float, ask: float, last: float, word: str) -> None:
-    why = senseless(quote(1, bid, ask, last))
+    why = senseless(quote(1, bid, ask, last), had_spread=True)
     assert word in why
     assert bool(why) is bool(word)
 
@@ -69,3 +69,11 @@ def test_one_symbols_quotes_are_not_held_against_another() -> None:
     sanity.take(NVDA, quote(1, bid=102.0))
     assert sanity.take(MSFT, quote(1)._replace(contract=MSFT)) == ""
     assert sanity.contracts == (NVDA, MSFT)
+
+
+def test_a_market_that_has_never_had_a_spread_may_be_locked() -> None:
+    """A replay of bars has the last price for both sides; where there was a spread, one price for both is wrong."""
+    sanity = QuoteSanity()
+    assert sanity.take(NVDA, quote(1, bid=100.0, ask=100.0)) == ""
+    assert sanity.take(NVDA, quote(2)) == ""
+    assert "locked" in sanity.take(NVDA, quote(3, bid=100.0, ask=100.0))
