@@ -42,7 +42,7 @@ def gateway(accounts: int) -> None:
     rules = MarketRules(preset="ideal", hours="always", seed=1)
     market = seeded_market(rules, ["NVDA", "MSFT"], dict.fromkeys(ACCOUNTS[:accounts], Decimal(10_000_000)))
     with PaperGateway(market, GatewayOptions(port=0, latency=0.0)) as served:
-        settle_heap()
+        settle_heap(in_real_time=True)
         print(served.port, flush=True)
         Event().wait()
 

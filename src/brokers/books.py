@@ -50,6 +50,7 @@ class Books:
         self.positions: dict[int, Decimal] = {}  # by con_id: what the executions come to
         self._known: dict[str, tuple[int, Decimal]] = {}  # signed shares by execution, with the revision
         self._charged: set[str] = set()
+        self._caught_up: dict[str, Fill] = {}  # by execution: what was taken in of the venue's list
         self._own: dict[int, Decimal] = {}  # of orders with a reference: for round trips
         self._trips, self._day = 0, ""
         self._paid: deque[tuple[int, Decimal]] = deque(maxlen=10_000)  # when what was heard, and what it cost
@@ -147,14 +148,18 @@ class Books:
 
     def catch_up(self, fills: Iterable[Fill], *, announce: bool) -> int:
         """Book what is among these executions and was not heard; with `announce`, say each in the log. How many."""
-        missed = 0
+        missed, known = 0, self._caught_up
         for fill in fills:
+            exec_id = fill.execution.exec_id
+            if known.get(exec_id) is fill:  # a day's list is looked at again and again
+                continue
             if self.book(fill.execution, reconciled=True):
                 missed += 1
                 if announce:
                     _log.warning("%s", _missed(fill.execution))
             if (report := fill.commission_report) is not None:
                 self._charge(report.exec_id, CommissionCharged(fill.execution.account, fill.execution.order_id, report))
+            known[exec_id] = fill
         return missed
 
     def book(self, execution: Execution, *, reconciled: bool = False) -> bool:

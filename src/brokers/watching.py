@@ -345,7 +345,8 @@ class Watch:
             return
         uncharged = {fill.execution.exec_id for fill in self._broker.fills() if fill.commission_report is None}
         late, self._uncharged = uncharged - self._uncharged, uncharged
-        if self._differences() or uncharged - late:
+        lasts = any(self._unexplained.get(con_id) == shares for con_id, shares in self._differences().items())
+        if lasts or uncharged - late:  # to list a busy day takes seconds in which no order is answered
             self._broker.synchronise()
         self._end_corrected()
         self._explain_positions(first=False, patience=1)

@@ -10,6 +10,7 @@ from src.brokers import kill, watching
 from src.brokers.guarded import GuardedBroker
 from src.brokers.opening import NoBrokerError, Play, open_broker
 from src.brokers.tws.broker import TwsBroker
+from src.domain.account import Position
 from src.domain.errors import OrderRefusedError
 from src.domain.journal_facts import Adjusted, Charged, Executed
 from src.domain.market import Contract
@@ -98,6 +99,28 @@ def test_what_nothing_explains_is_taken_over_told_and_blocked_until_a_person_say
         again.place_order(Order(Contract("NVDA"), Action.BUY, Decimal(1)))
     again.disconnect()
     assert len(kill.resume(tmp_path)) >= 1
+
+
+def test_a_position_that_moves_while_it_is_looked_at_brings_no_question_and_no_alarm(
+    gateway: PaperGateway, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Between a position and its execution lies a moment: only a difference that two looks find is one."""
+    monkeypatch.setattr(watching, "SETTLE_SECONDS", 0.1)
+    broker = opened(gateway, tmp_path)
+    looks: list[Decimal] = []
+    questions: list[object] = []
+
+    def moving(_: TwsBroker) -> tuple[Position, ...]:
+        looks.append(Decimal(len(looks) + 1))
+        return (Position(Contract("NVDA", con_id=7), AccountId(ACCOUNT), looks[-1], *[Decimal(0)] * 5),)
+
+    monkeypatch.setattr(TwsBroker, "synchronise", questions.append)
+    monkeypatch.setattr(TwsBroker, "positions", moving)
+    assert wait_until(lambda: len(looks) > 30, 60)
+    broker.disconnect()
+    assert questions == []
+    assert "error of its own" not in caplog.text
+    assert "no execution explains it" not in caplog.text
 
 
 def test_a_position_that_is_no_longer_listed_is_told_by_its_symbol(

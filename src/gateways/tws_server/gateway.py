@@ -12,6 +12,7 @@ from src.gateways.tws_server.options import GatewayOptions
 from src.gateways.tws_server.server import Server
 from src.gateways.tws_server.truth import Truth
 from src.runtime.bridge import LoopThread
+from src.runtime.heap import settle_heap
 from src.runtime.market import Market
 
 _T = TypeVar("_T")
@@ -92,6 +93,7 @@ def serve(market: Market, options: GatewayOptions, banner: Callable[[int], str])
 async def _serve(market: Market, options: GatewayOptions, banner: Callable[[int], str]) -> int:
     server = Server(market, options)
     port = await server.start()
+    settle_heap(in_real_time=True)  # no order is to wait for a large collection
     sys.stdout.write(f"listening on {options.host}:{port}\n{banner(port)}\n")
     sys.stdout.flush()
     loop = asyncio.get_running_loop()
