@@ -3,8 +3,12 @@
 import dis
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import wraps
 from types import CodeType, FrameType
-from typing import Any, Final
+from typing import Any, Final, ParamSpec
+
+_P = ParamSpec("_P")
 
 #: After these the interpreter looks whether a signal has come; between all others it does not.
 _LOOKS: Final = ("CALL", "RESUME", "JUMP_BACKWARD", "JUMP_ABSOLUTE")
@@ -60,3 +64,18 @@ def at_every_point(*files: str) -> Iterator[CtrlC]:
         if not one.has_come:
             return
         point += 1
+
+
+def on_its_own_thread(test: Callable[_P, None]) -> Callable[_P, None]:
+    """Where every test of `CtrlC` runs.
+
+    What a trace function raises where an exception is being handled leaves that one on its thread as if it still were:
+    later tests on the same thread would find it as the context of theirs.
+    """
+
+    @wraps(test)
+    def run(*args: _P.args, **kwargs: _P.kwargs) -> None:
+        with ThreadPoolExecutor(1) as thread:
+            thread.submit(test, *args, **kwargs).result()
+
+    return run

@@ -13,7 +13,7 @@ from src.records import journal as journal_module
 from src.records import journal_writing
 from src.records.journal_reading import JournalReader
 from src.records.journal_writing import Insert, JournalWriter
-from tests.interrupting import CtrlC, at_every_point
+from tests.interrupting import CtrlC, at_every_point, on_its_own_thread
 from tests.records.conftest import SESSIONS, OpenJournal, intent
 from tests.records.test_journal import executed
 
@@ -65,6 +65,7 @@ def test_nothing_is_written_twice_after_ctrl_c_in_a_commit(open_journal: OpenJou
 
 
 @pytest.mark.parametrize("disk_has_it", [False, True], ids=["anywhere in a commit", "and again after one that is done"])
+@on_its_own_thread
 def test_ctrl_c_at_any_point_of_a_commit_loses_nothing_and_writes_nothing_twice(
     open_journal: OpenJournal, monkeypatch: pytest.MonkeyPatch, disk_has_it: bool
 ) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from src.runtime import group_commit
 from src.runtime.group_commit import GroupCommit
-from tests.interrupting import CtrlC, at_every_point
+from tests.interrupting import CtrlC, at_every_point, on_its_own_thread
 
 PATIENCE = 40.0
 
@@ -252,7 +252,7 @@ class Shared:
     """A commit of a leader on this thread and of a follower on another, with Ctrl-C at one point of the leader's."""
 
     def __init__(self, ctrl_c: CtrlC, first: str) -> None:
-        self._ctrl_c, self._first = ctrl_c, first
+        self._ctrl_c, self._first, self._leader = ctrl_c, first, threading.current_thread()
         self.group = GroupCommit(self._commit, patience=0.01)
         self.group._turn = Turn(self._follow)  # type: ignore[assignment]
         self.committed: list[str] = []
@@ -261,7 +261,7 @@ class Shared:
 
     def _commit(self, items: Sequence[str], prepared: Callable[[], None]) -> Sequence[None]:
         prepared()
-        is_leader = threading.current_thread() is threading.main_thread()
+        is_leader = threading.current_thread() is self._leader
         if is_leader and self._first != FIRST[0]:
             self._ctrl_c.arm()
         if is_leader and self._first == FIRST[1]:
@@ -308,6 +308,7 @@ class Shared:
 
 
 @pytest.mark.parametrize("first", FIRST)
+@on_its_own_thread
 def test_ctrl_c_at_any_point_leaves_nobody_waiting_and_tells_nobody_that_it_is_done_when_it_is_not(first: str) -> None:
     """Once and twice: each item is committed once at most, and who comes next is served."""
     points = 0
