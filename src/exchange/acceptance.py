@@ -98,16 +98,18 @@ def margin_rejection(
     return insufficient_funds(f"{needed:.2f}", f"{equity:.2f}")
 
 
-def pays_in_full(account: Account, order: Working, at_work: ByContract, mark: Mark, commission: Decimal) -> bool:
+def pays_in_full(
+    account: Account, order: Working, at_work: ByContract, own_market: int | None, mark: Mark, commission: Decimal
+) -> bool:
     """Whether cash alone covers a purchase and all that works, which are purchases with a limit, and nothing is short.
 
-    Then nothing is borrowed, whatever trades: no margin need be looked at.
+    Then nothing is borrowed, whatever trades: no margin need be looked at. `own_market` is the mark of the order's own.
     """
     for holding in account.holdings.values():
         if holding.quantity < 0:
             return False
     con_id = order.con_id
-    price, shares, amount = _price(order, mark(con_id)), order.quantity, 0
+    price, shares, amount = _price(order, own_market), order.quantity, 0
     if price is None:
         return False
     for other_id, others in at_work.items():

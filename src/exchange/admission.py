@@ -94,7 +94,7 @@ class Admission:
         commission = self.books[order.con_id].terms.fees.total(
             order.action, order.quantity, order.quantity * price, now
         )
-        if order.is_buy and acceptance.pays_in_full(account, order, working, self.mark, commission):
+        if order.is_buy and acceptance.pays_in_full(account, order, working, mark, self.mark, commission):
             return None
         at_work: dict[int, list[Working]] = {}
         for con_id, others in working.items():

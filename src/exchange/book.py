@@ -83,26 +83,33 @@ class Book:
 
     def add(self, order: Working) -> None:
         """Let an order work: in the queue when it takes any price, else in the ladder of its level."""
-        order.on_book = self.dirty = True
+        order.on_book = True
         if not order.triggered:
             if order.stop is None:
                 raise AssertionError(order.order)
             if order.touch:
                 self._add_limit(order, order.stop)
             elif order.is_buy:
-                heappush(self.buy_stops, (order.stop, order.seq, order))
+                self._put(self.buy_stops, order.stop, order)
             else:
-                heappush(self.sell_stops, (-order.stop, order.seq, order))
+                self._put(self.sell_stops, -order.stop, order)
         elif order.limit is None:
             self.market.append(order)
+            self.dirty = True
         else:
             self._add_limit(order, order.limit)
 
     def _add_limit(self, order: Working, level: int) -> None:
         if order.is_buy:
-            heappush(self.buy_limits, (-level, order.seq, order))
+            self._put(self.buy_limits, -level, order)
         else:
-            heappush(self.sell_limits, (level, order.seq, order))
+            self._put(self.sell_limits, level, order)
+
+    def _put(self, ladder: list[Entry], key: int, order: Working) -> None:
+        """Put an order on a ladder; behind its first the guards stay where they are."""
+        heappush(ladder, (key, order.seq, order))
+        if ladder[0][2] is order:
+            self.dirty = True
 
     def remove(self, order: Working) -> None:
         """Stop an order from acting; its ladder entry is dropped when it surfaces."""
@@ -187,6 +194,13 @@ class Book:
         if quote is None or not is_sane(quote):
             return None
         return Market.quoted(time, units(quote.bid), units(quote.ask), self.bid_size, self.ask_size)
+
+    def lets_rest(self, order: Working) -> bool:
+        """Whether a sane quote stands that this limit does not reach: then it rests in the moment in which it comes."""
+        quote, limit = self.quote, order.limit
+        if quote is None or limit is None or not order.triggered or order.is_immediate or not is_sane(quote):
+            return False
+        return limit < units(quote.ask) if order.is_buy else limit > units(quote.bid)
 
     def take_left(self, market: Market) -> None:
         """Remember what a market has left of the standing quote."""

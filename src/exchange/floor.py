@@ -6,14 +6,13 @@ appended to `out`, in the order in which they happen.
 
 from collections.abc import Sequence
 from dataclasses import replace
-from decimal import Decimal
 from heapq import heappop, heappush
 from typing import Final
 
 from src.domain.errors import InvalidOrderError
 from src.domain.events import Event, Notice, OrderChanged
-from src.domain.market import Contract, Quote
-from src.domain.orders import AccountId, Action, Order, OrderId, OrderStatus, OrderType, TimeInForce
+from src.domain.market import Quote
+from src.domain.orders import AccountId, Order, OrderId, OrderStatus, TimeInForce
 from src.domain.rejections import (
     CANCEL_TOO_LATE,
     CANCELLED,
@@ -36,7 +35,7 @@ from src.exchange.margin_calls import MarginCalls
 from src.exchange.matching import Matching
 from src.exchange.sessions import Sessions
 from src.exchange.settlement import Settlement
-from src.exchange.working import LIQUIDATION, OcaGroup, Working
+from src.exchange.working import LIQUIDATION, OcaGroup, Working, closing
 
 _NS: Final = 1_000_000_000
 _EXTENDED: Final = 4 * 3600 * _NS  # extended hours end this long after the close
@@ -221,13 +220,19 @@ class Floor:
         arrives = now + self.latency
         opening = self.first_open(order, arrives)
         self.at_work.add(order)
+        book = self.books[order.con_id]
+        lot = book.terms.round_lot
+        if opening == now and not (order.children or order.quantity < lot) and book.lets_rest(order):
+            order.status = OrderStatus.SUBMITTED  # what landing would come to: nothing else is due by now
+            book.add(order)
+            self.report(order, now)
+            return
         if opening == arrives:
             self.report(order, now)
         else:
             order.code, order.reason = HELD, HELD_TEXT
             self.report(order, now)
             self.notice(now, HELD, HELD_TEXT, order.account, order.order_id)
-        lot = self.books[order.con_id].terms.round_lot
         if order.quantity < lot:
             contract = order.order.contract
             text = odd_lot(f"{order.action} {order.quantity} {contract.local_symbol}", contract.symbol, lot)
@@ -362,7 +367,7 @@ class Floor:
         for order in tuple(self.at_work.of(account.account_id, holding.contract.con_id)):
             self.settlement.cancel(order, now, "the position is being liquidated")
         self.notice(now, 2100, f"Margin: {holding.contract.symbol} is liquidated", account.account_id)
-        order = self.new(account.account_id, _closing(holding.contract, holding.quantity), now)
+        order = self.new(account.account_id, closing(holding.contract, holding.quantity), now)
         self.at_work.add(order)
         self.report(order, now)
         self.enter(order, now)
@@ -387,16 +392,3 @@ def _enters(order: Working, time: int) -> bool:
         return False
     order.code, order.reason = None, ""
     return True
-
-
-def _closing(contract: Contract, quantity: int) -> Order:
-    action = Action.SELL if quantity > 0 else Action.BUY
-    return Order(
-        contract,
-        action,
-        Decimal(abs(quantity)),
-        OrderType.MARKET,
-        tif=TimeInForce.GTC,
-        outside_rth=True,
-        order_ref=LIQUIDATION,
-    )

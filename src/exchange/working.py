@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Final
 
+from src.domain.market import Contract
 from src.domain.orders import AccountId, Action, Order, OrderId, OrderStatus, OrderType, Origin, TimeInForce, Trade
 from src.exchange.units import UNITS_PER_DOLLAR, exact_units
 
@@ -178,3 +179,16 @@ class Working:
         self.value += value
         if self.filled:
             self.average_price = Decimal(self.value) / (self.filled * UNITS_PER_DOLLAR)
+
+
+def closing(contract: Contract, quantity: int) -> Order:
+    """The exchange's own order that closes a position of `quantity` shares (below zero: a short one)."""
+    return Order(
+        contract,
+        Action.SELL if quantity > 0 else Action.BUY,
+        Decimal(abs(quantity)),
+        OrderType.MARKET,
+        tif=TimeInForce.GTC,
+        outside_rth=True,
+        order_ref=LIQUIDATION,
+    )

@@ -214,7 +214,9 @@ class Venue:
 
     def submit(self, account: AccountId, order: Order) -> tuple[Event, ...]:
         """Submit an order now; returns and publishes the exchange's events."""
-        return self._command(lambda now: self.exchange.submit(account, order, now), order.contract)
+        with self.lock:  # as `_command`, without its two calls
+            self.want(order.contract)
+            return self._publish(self.exchange.submit(account, order, self._stamp()))
 
     def submit_bracket(self, account: AccountId, bracket: Bracket) -> tuple[Event, ...]:
         """Submit a bracket now, whole or not at all."""
@@ -265,7 +267,8 @@ class Venue:
     def _stamp(self) -> int:
         """The moment of a command; what fell due by then is published before it, so that its own events come first."""
         if not self.waits_for_reader:
-            self._take_due()
+            if self._ahead is None or self._clock.now() >= self._ahead.time:
+                self._take_due()
             self._let_time_pass()
         return self._time
 

@@ -10,6 +10,7 @@ import pytest
 from src.domain.events import Event, Filled, OrderChanged
 from src.domain.orders import OrderStatus
 from src.exchange.book import Book
+from src.exchange.working import Working
 from tests.exchange.markets import MINUTE, NS, T0, Command, Recorded, play, recorded
 
 SESSIONS = range(60)
@@ -65,6 +66,22 @@ def test_without_guards_the_log_is_the_same(monkeypatch: pytest.MonkeyPatch) -> 
             book.set_guards()
         total += assert_equal(session, play(exchange, session.commands))
     assert total >= FILLS
+
+
+def test_an_order_that_rests_at_once_comes_to_what_an_arrival_would(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every order on its way through the arrivals: the log is the same."""
+    played = list(sessions())
+    really, at_once = Book.lets_rest, 0
+
+    def never(book: Book, order: Working) -> bool:
+        nonlocal at_once
+        at_once += really(book, order)
+        return False
+
+    monkeypatch.setattr(Book, "lets_rest", never)
+    for session in played:
+        assert_equal(session, play(session.setup.exchange(), session.commands))
+    assert at_once >= 25
 
 
 def cut_finer(session: Recorded, random: Random) -> Iterator[Command]:

@@ -93,7 +93,7 @@ def _by_parts(source: _Source, plan: Plan, head: str) -> list[str]:
     lines, texts = [], [rf"{head} '\0'"]
     stretches = [(part, tuple(steps)) for part, steps in groupby(plan.steps, lambda step: getattr(step, "part", ""))]
     for part, cls in plan.parts:
-        told = source.name({"": (None,)}, "told")
+        told = source.name({"": (None,), "rest": (None, ())}, "told")
         lines += [
             f"{part} = {_MESSAGE}.{part}",
             f"{part}_told = {told}['']",
@@ -110,10 +110,13 @@ def _by_parts(source: _Source, plan: Plan, head: str) -> list[str]:
             kept = source.name(Kept(), "kept")
             behind = [
                 f"key = {decides}{part}[{first}:]",
-                f"rest = {kept}.get(key)",
-                "if rest is None:",
-                f"    rest = {part}_rest({part})",
-                f"    {kept}.keep(key, rest)",
+                f"last, rest = {told}['rest']",
+                "if key != last:",  # most orders are as the one before: to compare takes a third of hashing
+                f"    rest = {kept}.get(key)",
+                "    if rest is None:",
+                f"        rest = {part}_rest({part})",
+                f"        {kept}.keep(key, rest)",
+                f"    {told}['rest'] = key, rest",
             ]
             _add_function(source, f"{part}_texts", part, pieces[:1], behind, "texts + rest")
         else:

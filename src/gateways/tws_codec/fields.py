@@ -75,6 +75,8 @@ def _bad(found: object, expected: str) -> BadValueError:
 
 
 def _read_integer(text: str) -> int:
+    if text.isdecimal() and text.isascii() and len(text) < 20:  # most are; the pattern takes five times as long
+        return int(text)
     if _INTEGER.fullmatch(text):
         return int(text.partition(".")[0])
     if text:

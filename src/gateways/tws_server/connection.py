@@ -85,7 +85,7 @@ class Connection(asyncio.Protocol):
         self._ready: list[bytes] = []
         self._later: deque[tuple[float, bytes]] = deque()
         self._flushing: asyncio.Handle | None = None
-        self._at_once = False
+        self.is_at_once = False  # what is sent waits for no latency: the synchronisation at a connection's start
         self._is_receiving = False  # what is written meanwhile leaves with all else at its end
         self._is_finished = False
         self._unread: bytearray | None = None  # what has come while the connection hangs
@@ -191,9 +191,6 @@ class Connection(asyncio.Protocol):
         if self._unread is not None:
             self._unread += data[: _STUCK - len(self._unread)]
             return
-        if self._socket is not None and _QUICKACK is not None:
-            # Old clients leave Nagle's algorithm on: without this their second message waits 40 ms for our delayed ACK.
-            self._socket.setsockopt(socket.IPPROTO_TCP, _QUICKACK, 1)
         self._is_receiving = True
         try:
             for payload in self._reader.feed(data):
@@ -207,7 +204,12 @@ class Connection(asyncio.Protocol):
             self._end(error)
         finally:
             self._is_receiving = False
-        self.flush()
+        if self._ready:
+            self.flush()
+        elif self._socket is not None and _QUICKACK is not None:
+            # Old clients leave Nagle's algorithm on: without an answer, which acknowledges what they sent, their second
+            # message would wait 40 ms for our delayed ACK.
+            self._socket.setsockopt(socket.IPPROTO_TCP, _QUICKACK, 1)
 
     def _greet(self, payload: bytes) -> None:
         asked = decode_client_hello(payload)
@@ -230,11 +232,11 @@ class Connection(asyncio.Protocol):
         message: Request | None = None
         try:
             message = decode_request(payload, self.server_version)
-            if isinstance(message, StartApi):
+            if type(message) is StartApi:
                 if self._deadline is not None:
                     self._deadline.cancel()
                 self._host.start_client(self, message)
-            elif not self.is_started:
+            elif self.client_id < 0:
                 self.send(ErrorMessage(-1, NOT_CONNECTED, "Not connected: startApi comes first"))
             else:
                 self._host.receive(self, message)
@@ -273,7 +275,7 @@ class Connection(asyncio.Protocol):
         except WireError:
             _log.exception("client %d: a message could not be written", self.client_id)
             return
-        latency = 0.0 if self._at_once else self._host.latency
+        latency = 0.0 if self.is_at_once else self._host.latency
         if latency or self._later:
             due = self._loop.time() + latency
             if self._later:
@@ -283,10 +285,6 @@ class Connection(asyncio.Protocol):
                 self._flushing = self._loop.call_at(due, self._flush_later)
         else:
             self._write(data)
-
-    def at_once(self, *, wanted: bool) -> None:
-        """Whether what is sent from here on waits for no latency: the synchronisation at a connection's start."""
-        self._at_once = wanted
 
     def _write(self, data: bytes) -> None:
         self._ready.append(data)

@@ -126,12 +126,12 @@ def echo(asked: WireOrder, order: Order) -> WireOrder:
     told[_QUANTITY] = order.quantity
     told[_LIMIT] = order.limit_price or _NOTHING
     told[_STOP] = order.stop_price or _NOTHING
-    told[_TIF] = order.tif.value
+    told[_TIF] = asked.tif or order.tif.value
     told[_ACCOUNT] = order.account
     told[_CLEARING] = asked.clearing_intent or "IB"
     told[_ADJUSTED] = "None"
     told[_WHAT_IF] = False
-    return WireOrder._make(told)
+    return tuple.__new__(WireOrder, told)
 
 
 def foreign(order: Order) -> WireOrder:

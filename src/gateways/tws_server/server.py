@@ -261,12 +261,12 @@ class Server:
             return
         connection.client_id = message.client_id
         self.context.clients[message.client_id] = connection
-        connection.at_once(wanted=True)
+        connection.is_at_once = True
         connection.send(ManagedAccounts(",".join(self.context.accounts)))
         connection.send(NextValidId(self.orders.next_id(message.client_id)))
         for code, text in _FARMS:
             connection.error(-1, code, text)
-        connection.at_once(wanted=False)
+        connection.is_at_once = False
 
     def _lets_in(self, connection: Connection, message: Request) -> bool:
         """Note a request; whether it is to be served."""
@@ -286,7 +286,7 @@ class Server:
         if isinstance(message, StartApi):
             self._start(connection, message)
             return
-        connection.at_once(wanted=type(message) in _AT_ONCE)
+        connection.is_at_once = type(message) in _AT_ONCE
         try:
             handler = self._handlers.get(type(message))
             if handler is not None:
@@ -296,7 +296,7 @@ class Server:
         except RefusedError as refused:
             connection.error(getattr(message, "req_id", -1), refused.code, refused.text)
         finally:
-            connection.at_once(wanted=False)
+            connection.is_at_once = False
 
     def lost(self, connection: Connection) -> None:
         """A client has gone; its orders stay."""

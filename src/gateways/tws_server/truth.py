@@ -101,7 +101,8 @@ class TruthLog:
     """Takes notes. `path`: also as JSON lines there; ConfigurationError when it cannot be written."""
 
     def __init__(self, path: Path | None = None) -> None:
-        self._heard: deque[Heard] = deque(maxlen=_KEPT)
+        #: What each `Heard` is made of when somebody asks: most are never asked for.
+        self._heard: deque[tuple[int, int, str, Request, str]] = deque(maxlen=_KEPT)
         self._faults: deque[Fault] = deque(maxlen=_KEPT)
         self._file: TextIO | None = None
         if path is not None:
@@ -118,9 +119,10 @@ class TruthLog:
 
     def heard(self, client_id: int, name: str, message: Request, fault: str = "") -> None:
         """A request has come."""
-        note = Heard(wall_clock(), client_id, name, message, fault)
-        self._heard.append(note)
+        heard = wall_clock(), client_id, name, message, fault
+        self._heard.append(heard)
         if self._file is not None:
+            note = Heard(*heard)
             req_id = getattr(message, "req_id", None)
             about = {"order_id": note.order_id, "order_ref": note.order_ref, "req_id": req_id, "fault": fault}
             self._write(note.time, "request", client_id=client_id, name=name, **about)
@@ -170,7 +172,7 @@ class TruthLog:
         """Everything known now."""
         return Truth(
             tuple(_true(placed, executions(placed)) for placed in orders),
-            tuple(self._heard),
+            tuple(Heard(*each) for each in self._heard),
             tuple(self._faults),
             positions,
         )
