@@ -165,7 +165,7 @@ def order_answer(trade: Trade, mode: Mode) -> OrderAnswer:
 
 def reason_shown(text: str) -> str:
     """The venue's text in one line; nothing where it breaks off before its reason, as at a plain cancel."""
-    line = in_one_line(text)
+    line = in_one_line(text) if text else ""
     return "" if line.endswith(" - reason:") else line
 
 

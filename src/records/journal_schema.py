@@ -11,6 +11,7 @@ from dataclasses import dataclass, fields
 from decimal import Decimal
 from enum import StrEnum
 from functools import cache
+from operator import attrgetter
 from typing import Any, Final, get_args, get_type_hints
 from zlib import crc32
 
@@ -119,14 +120,14 @@ def _columns(kind: Any) -> Iterator[_Column]:  # noqa: ANN401  # any dataclass o
 
 
 def _values_of(columns: Sequence[_Column]) -> _Values:
-    names = [column.name for column in columns]
+    look_up = attrgetter(*(column.name for column in columns))
     exact = [index for index, column in enumerate(columns) if column.kind is Decimal]
     words = [index for index, column in enumerate(columns) if issubclass(column.kind, StrEnum)]
     flags = [index for index, column in enumerate(columns) if column.kind is bool]
     free = [index for index, column in enumerate(columns) if column.is_free]
 
     def values_of(fact: Any, cleaned: Callable[[str], str]) -> list[Any]:  # noqa: ANN401
-        values = [getattr(fact, name) for name in names]
+        values = list(look_up(fact))
         for index in exact:
             if values[index] is not None:
                 values[index] = str(values[index])

@@ -23,6 +23,9 @@ _STATEMENTS: Final = 512
 #: The write-ahead log's usual length in bytes: filled once, since a log that grows costs the disk two writes a flush.
 _LOG_LENGTH: Final = 4_500_000
 _COMMITS_BETWEEN_CHECKPOINTS: Final = 200
+#: Of a simulated session, whose log may grow: orders on their way wait for a checkpoint, and what is written often anew
+#: is put into the file once.
+_THE_SAME_SIMULATED: Final = 1_000
 
 #: A fact as it is written, but for its place.
 Line = tuple[Table, list[Any]]
@@ -42,6 +45,7 @@ class JournalWriter:
         self._log_path = path.with_name(f"{path.name}-wal")
         self.sessions: tuple[SessionRecord, ...] = ()
         self._session, self._seq, self._commits = "", 0, 0
+        self._most_commits = _THE_SAME_SIMULATED if mode is Mode.SIMULATED else _COMMITS_BETWEEN_CHECKPOINTS
         self._in_doubt = False  # Ctrl-C may have broken a transaction off, and be told although the disk has it
         self._connection = self._connected()
         try:
@@ -131,7 +135,7 @@ class JournalWriter:
     @property
     def wants_checkpoint(self) -> bool:
         """Whether the write-ahead log has grown enough to be put into the file."""
-        return self._commits >= _COMMITS_BETWEEN_CHECKPOINTS
+        return self._commits >= self._most_commits
 
     def checkpoint_beside(self) -> None:
         """Put most of the log into the file, from any thread, while others write."""

@@ -1,12 +1,14 @@
 """What the library works out anew at each message, worked out once: how fields are read, and how an order is written.
 
-Both come from the library itself - its classes, its encoder - so that what is read and sent is what it would read and
-send, at every version of TWS. It walks over a hundred fields of each order, of which we set fifteen.
+All come from the library itself - its classes, its encoder, its methods - so that what is read and sent is what it
+would read and send, at every version of TWS. It walks over a hundred fields of each order, of which we set fifteen.
 """
 
 # ruff: noqa: ANN401, N802  # the library has its own names
 from collections.abc import Callable
 from dataclasses import fields
+from functools import lru_cache
+from types import FunctionType, MethodType
 from typing import Any, Final
 
 from src.brokers.tws import convert
@@ -20,6 +22,36 @@ _SAID: Final = (
     "action", "totalQuantity", "orderType", "lmtPrice", "auxPrice", "tif", "ocaGroup", "ocaType", "account", "orderRef",
     "outsideRth", "parentId", "transmit", "whatIf",
 )  # fmt: skip
+
+
+#: The message of an execution.
+_EXECUTION: Final = 11
+
+
+def with_names(method: Any, names: dict[str, Any]) -> Any:
+    """The same function, for which some names of its module mean others."""
+    known = {**method.__globals__, **names}
+    return FunctionType(method.__code__, known, method.__name__, method.__defaults__, method.__closure__)
+
+
+def values_of(found: Any) -> dict[str, Any]:
+    """The library's `dataclassAsDict`, of an object that has its fields and nothing else."""
+    return dict(vars(found))
+
+
+def updated(found: Any, *others: Any, **values: Any) -> Any:
+    """The library's `dataclassUpdate`, likewise."""
+    for other in others:
+        found.__dict__.update(vars(other))
+    found.__dict__.update(values)
+    return found
+
+
+def read_moments_once(decoder: Any) -> None:
+    """Have `decoder` remember how the moments of executions read: those of a second bear the same text."""
+    method = type(decoder).execDetails
+    read = lru_cache(maxsize=64)(method.__globals__["parseIBDatetime"])
+    decoder.handlers[_EXECUTION] = MethodType(with_names(method, {"parseIBDatetime": read}), decoder)
 
 
 class FieldParser:

@@ -21,6 +21,10 @@ class Contracts:
         self._wire, self._pacer = wire, pacer
         self._known: dict[int, Contract] = {}
 
+    def numbered(self, con_id: int) -> Contract | None:
+        """The contract of this number, if it is known."""
+        return self._known.get(con_id)
+
     def known(self, contract: Contract) -> Contract:
         """The contract as it was qualified, so that one thing has one name everywhere."""
         return self._known.setdefault(contract.con_id, contract)

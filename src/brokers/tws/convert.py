@@ -93,10 +93,13 @@ class PortfolioRow:
 
 def number(value: object) -> Decimal | None:
     """A finite number that means something, exactly as it was written; None for every "no value" of IB's."""
+    if type(value) is float:  # as nearly all of them are
+        if -_BEYOND_WHOLE < value < _BEYOND_WHOLE:
+            return Decimal(int(value)) if value.is_integer() else Decimal(repr(value))
+        if not -_BEYOND_VALUES < value < _BEYOND_VALUES:  # unset, or no number
+            return None
     if value is None or isinstance(value, bool):
         return None
-    if type(value) is float and -_BEYOND_WHOLE < value < _BEYOND_WHOLE:  # as nearly all of them are
-        return Decimal(int(value)) if value.is_integer() else Decimal(repr(value))
     try:
         found = value if isinstance(value, Decimal) else Decimal(str(value).strip())
     except InvalidOperation:
@@ -274,7 +277,9 @@ def _in_decimals(value: Decimal | None) -> Decimal | None:
 
 def _reference(text: str | None) -> str:
     """Another's reference may be longer than ours may be, and in any script."""
-    return "".join(letter for letter in text or "" if letter.isascii() and letter.isprintable())[:40]
+    if text and not (text.isascii() and text.isprintable()):
+        text = "".join(letter for letter in text if letter.isascii() and letter.isprintable())
+    return (text or "")[:40]
 
 
 class OrderReader:

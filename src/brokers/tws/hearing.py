@@ -30,6 +30,10 @@ class Hearing:
     def __init__(self, session: "Session") -> None:
         self._session = session
 
+    def numbered(self, con_id: int) -> Contract | None:
+        """The contract of this number, if it is known."""
+        return self._session.contracts.numbered(con_id)
+
     def known(self, contract: Contract) -> Contract:
         """The contract under the one name that it has here."""
         return self._session.contracts.known(contract)

@@ -33,7 +33,7 @@ from typing import Any, Final
 
 from src.brokers.egress import Egress
 from src.brokers.tws import convert
-from src.brokers.tws.compiled import FieldParser, OrderWriter
+from src.brokers.tws.compiled import FieldParser, OrderWriter, read_moments_once
 from src.brokers.tws.inbox import Inbox
 from src.brokers.tws.reader import UnknownOnly, quiet_trades, reader
 from src.domain.errors import ConnectionFailedError, OrderRefusedError
@@ -102,6 +102,7 @@ class Wire:
         self.ib.client.egress = egress
         self.ib.client.decoder.logger = _Unread()
         self.ib.client.decoder.parse = FieldParser()
+        read_moments_once(self.ib.client.decoder)
         self._client: Any = client.Client
         self._writer: OrderWriter | None = None
         self.ib.client.apiEnd += self.ib.disconnectedEvent

@@ -3,17 +3,16 @@
 What `library.py` says of defects that the reader works around is done here. The library keeps its own objects up to
 date for those who ask for them by `facade.tws(fn)`; it logs each of its Trades, fills and positions at every word about
 it, and makes that text whether or not anybody reads it, which takes longer than all else it does: `quiet_trades` and
-`_quiet` make the text short.
+`_quick` make the text short.
 """
 
 # ruff: noqa: ANN401, C901, N802, N803, PLR0913, PLR0917  # the library has its own names and ways
 import importlib
 import logging
-from collections.abc import Callable
-from types import FunctionType
 from typing import Any, Final
 
 from src.brokers.tws import convert
+from src.brokers.tws.compiled import updated, values_of, with_names
 from src.brokers.tws.inbox import Inbox
 from src.domain.errors import InvalidOrderError
 from src.domain.market import Contract
@@ -49,11 +48,15 @@ def quiet_trades(module: Any) -> Any:
     return Trade
 
 
-def _quiet(base: Any) -> Any:
-    """The library's `Wrapper`, whose fills and positions have a short text in a log line; all else is as ever."""
-    kinds = {name: _short(base.position.__globals__[name]) for name in ("Fill", "Position", "PortfolioItem")}
-    methods = ("execDetails", "position", "updatePortfolio")
-    return type("Quiet", (base,), {name: _with(getattr(base, name), kinds) for name in methods})
+def _quick(base: Any) -> Any:
+    """The library's `Wrapper`, whose fills and positions have a short text in a log line; all else is as ever.
+
+    It copies its objects by their fields' names, one by one, up to five times an order: here as wholes.
+    """
+    names = {name: _short(base.position.__globals__[name]) for name in ("Fill", "Position", "PortfolioItem")}
+    names |= {"dataclassAsDict": values_of, "dataclassUpdate": updated}
+    methods = ("orderStatus", "execDetails", "commissionReport", "position", "updatePortfolio")
+    return type("Quick", (base,), {name: with_names(getattr(base, name), names) for name in methods})
 
 
 def _short(kind: Any) -> Any:
@@ -62,18 +65,12 @@ def _short(kind: Any) -> Any:
     return type(name, (kind,), {"__slots__": (), "__format__": lambda _, how: format(name, how)})
 
 
-def _with(method: Any, names: dict[str, Any]) -> Callable[..., Any]:
-    """The same code, for which some names of its module mean others."""
-    known = {**method.__globals__, **names}
-    return FunctionType(method.__code__, known, method.__name__, method.__defaults__, method.__closure__)
-
-
 def reader(base: Any, inbox: Inbox) -> Any:
     """The library's `Wrapper`, extended so that `inbox` takes each message first."""
     order_from = convert.OrderReader()
 
     def ours(contract: Any) -> Contract:
-        return inbox.known(convert.contract_from(contract))
+        return inbox.numbered(contract.conId) or inbox.known(convert.contract_from(contract))
 
     def readable(order_id: int, contract: Any, order: Any, state: Any) -> convert.OpenOrder | None:
         try:
@@ -82,7 +79,7 @@ def reader(base: Any, inbox: Inbox) -> Any:
             _log.info("an order that cannot be shown here: %s", error)
             return None
 
-    class Reader(_quiet(base)):  # type: ignore[misc]  # untyped
+    class Reader(_quick(base)):  # type: ignore[misc]  # untyped
         def openOrder(self, orderId: int, contract: Any, order: Any, orderState: Any) -> None:
             if order.whatIf:
                 inbox.on_preview(OrderId(int(orderId)), convert.preview_from(orderState))

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from src.brokers.tws import convert, library
-from src.brokers.tws.compiled import FieldParser, OrderWriter
+from src.brokers.tws.compiled import FieldParser, OrderWriter, read_moments_once, updated, values_of
 from src.domain.market import Contract
 from src.domain.orders import AccountId, Action, Order, OrderId, OrderType, TimeInForce
 
@@ -17,6 +17,7 @@ NAME = library.choose("auto")
 MODULE: Any = importlib.import_module(NAME)
 CLIENT: Any = importlib.import_module(f"{NAME}.client").Client
 DECODER: Any = importlib.import_module(f"{NAME}.decoder").Decoder
+UTIL: Any = importlib.import_module(f"{NAME}.util")
 
 NVDA = Contract("NVDA", primary_exchange="NASDAQ", con_id=4815747)
 ODD = Contract("50%s\N{LATIN SMALL LETTER E WITH ACUTE}", currency="EUR", con_id=1)
@@ -95,3 +96,57 @@ def test_what_is_no_number_is_refused_as_by_the_library() -> None:
         found.shares = "many"
         with pytest.raises(ValueError, match="many"):
             parse(found)
+
+
+@pytest.mark.parametrize("kind", ["Contract", "OrderStatus", "CommissionReport"])
+def test_objects_are_copied_as_the_library_copies_them(kind: str) -> None:
+    first, second = getattr(MODULE, kind)(), getattr(MODULE, kind)()
+    for place, field in enumerate(fields(first)):
+        setattr(first, field.name, place)
+    copy = values_of(first)
+    assert copy == UTIL.dataclassAsDict(first)
+    assert updated(second, first, **{fields(first)[0].name: "last"}) is second
+    assert values_of(second) == copy | {fields(first)[0].name: "last"}
+    assert values_of(first) == copy
+
+
+def executions(ib: Any, moments: list[str]) -> list[Any]:
+    """What the decoder of `ib` makes of executions at these moments."""
+    heard: list[Any] = []
+    ib.wrapper.execDetails = lambda _, contract, execution: heard.append((contract, execution))
+    ib.client.decoder.serverVersion = 176
+    for number, moment in enumerate(moments):
+        contract = ["265598", "NVDA", "STK", "", "0", "", "", "SMART", "USD", "NVDA", "NMS"]
+        told = [
+            "0000a.01",
+            moment,
+            "DU1",
+            "NASDAQ",
+            "BOT",
+            "10",
+            "120.5",
+            "77",
+            "1",
+            "0",
+            "10",
+            "120.5",
+            "s-1",
+            "",
+            "0",
+        ]
+        ib.client.decoder.interpret(["11", "-1", str(number), *contract, *told, "", "2"])
+    return heard
+
+
+def test_the_moments_of_executions_are_read_as_the_library_reads_them() -> None:
+    moments = [
+        "20251103  09:30:00",
+        "20251103 09:30:00 US/Eastern",
+        "20251103-14:30:00",
+        "20251103 09:30:01 US/Eastern",
+    ]
+    ours, theirs = MODULE.IB(), MODULE.IB()
+    read_moments_once(ours.client.decoder)
+    found = executions(ours, moments * 2)
+    assert found == executions(theirs, moments * 2)
+    assert len({execution.time for _, execution in found}) > 1

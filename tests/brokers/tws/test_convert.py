@@ -22,7 +22,8 @@ UNSET = 1.7976931348623157e308
 
 
 @pytest.mark.parametrize(
-    "nothing", [None, "", " ", math.nan, math.inf, -math.inf, UNSET, "1.7976931348623157E308", True, "N/A"]
+    "nothing",
+    [None, "", " ", math.nan, math.inf, -math.inf, UNSET, -UNSET, 1e100, "1.7976931348623157E308", True, "N/A"],
 )
 def test_no_value_is_none(nothing: object) -> None:
     assert convert.number(nothing) is None
