@@ -191,6 +191,10 @@ class Connection(asyncio.Protocol):
         if self._unread is not None:
             self._unread += data[: _STUCK - len(self._unread)]
             return
+        if self._socket is not None and _QUICKACK is not None:
+            # Old clients leave Nagle's algorithm on: without this their second message waits 40 ms for our delayed ACK.
+            # Also where an answer follows at once, which acknowledges too: left out there, it took a third longer.
+            self._socket.setsockopt(socket.IPPROTO_TCP, _QUICKACK, 1)
         self._is_receiving = True
         try:
             for payload in self._reader.feed(data):
@@ -204,12 +208,7 @@ class Connection(asyncio.Protocol):
             self._end(error)
         finally:
             self._is_receiving = False
-        if self._ready:
-            self.flush()
-        elif self._socket is not None and _QUICKACK is not None:
-            # Old clients leave Nagle's algorithm on: without an answer, which acknowledges what they sent, their second
-            # message would wait 40 ms for our delayed ACK.
-            self._socket.setsockopt(socket.IPPROTO_TCP, _QUICKACK, 1)
+        self.flush()
 
     def _greet(self, payload: bytes) -> None:
         asked = decode_client_hello(payload)
