@@ -153,6 +153,10 @@ class Broker(Protocol):
         """The session's orders that are done."""
         ...
 
+    def unshown(self) -> frozenset[int]:
+        """The perm ids of working orders whose status alone the venue has told: they are there, listed or not."""
+        ...
+
     def fills(self, *, since: datetime | None = None) -> tuple[Fill, ...]:
         """Executions with their commissions, oldest first."""
         ...

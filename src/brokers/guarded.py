@@ -358,6 +358,10 @@ class GuardedBroker(Readings):
         self._look()
         return self._inner.completed_trades()
 
+    def unshown(self) -> frozenset[int]:
+        """The perm ids of working orders of which only a status is known."""
+        return self._inner.unshown()
+
     def fills(self, *, since: datetime | None = None) -> tuple[Fill, ...]:
         """Executions with their commissions."""
         return self._inner.fills(since=since)

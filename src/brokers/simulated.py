@@ -272,6 +272,10 @@ class SimulatedBroker:
             self._venue.catch_up()
             return tuple(trade for trade in self._venue.exchange.trades(self._account) if trade.is_done)
 
+    def unshown(self) -> frozenset[int]:
+        """None: the exchange lists all that works."""
+        return frozenset()
+
     def fills(self, *, since: datetime | None = None) -> tuple[Fill, ...]:
         """Executions with their commissions."""
         self._check_connected()

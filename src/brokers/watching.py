@@ -145,7 +145,11 @@ class Watch:
                 self._admission.unsettled[record.order_ref] = Unsettled(order_of(record), monotonic(), -1)
             return
         self._books.catch_up(self._broker.fills(), announce=True)
-        self._find_out(left, frozenset(record.order_ref for record in left))
+        unshown = self._broker.unshown()
+        for record in left:
+            if record.perm_id in unshown:  # it is there: what became of it, a later list says
+                self._admission.unsettled[record.order_ref] = Unsettled(order_of(record), monotonic(), -1)
+        self._find_out(left, frozenset(record.order_ref for record in left if record.perm_id not in unshown))
 
     # --- looks ------------------------------------------------------------------------------------------------------
 
@@ -276,14 +280,18 @@ class Watch:
         self._books.catch_up(self._broker.fills(), announce=True)
         broker = self._broker
         connection = None if self._in_process else broker.health().reconnects  # what is in this process is the venue
-        renewed = frozenset(ref for ref, each in waiting.items() if each.connection != connection)
-        self._find_out([found for ref in waiting if (found := self._books.outcomes.of(ref)) is not None], renewed)
+        known = {ref: found for ref in waiting if (found := self._books.outcomes.of(ref)) is not None}
+        unshown = broker.unshown()
+        hidden = {ref for ref, record in known.items() if record.perm_id in unshown}
+        renewed = frozenset(ref for ref, each in waiting.items() if each.connection != connection and ref not in hidden)
+        self._find_out([*known.values()], renewed)
         trades = self._listed()
         for ref, each in waiting.items():
             record = self._books.outcomes.of(ref)
             if ref in trades:
                 self._books.amended(trades[ref].order)
-            if ref in trades or ref in renewed or (record is not None and record.state is not IntentState.UNKNOWN):
+            is_known = record is not None and record.state is not IntentState.UNKNOWN and ref not in hidden
+            if ref in trades or ref in renewed or is_known:
                 self._settled(each)
 
     def _settled(self, unsettled: Unsettled) -> None:

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -60,6 +61,25 @@ def test_an_order_that_works_over_a_crash_is_known_again_and_others_are_left_alo
         stage.leave()
         left = {order.order_ref: order.status for order in stage.truth().orders}
         assert left == {"mine-1": "Cancelled", "": "Submitted"}
+
+
+def test_an_order_of_which_only_a_status_comes_is_not_taken_for_ended(tmp_path: Path) -> None:
+    """I2: TWS does not list it, and tells its status: it blocks its side until a list has it again."""
+    with FaultStage(tmp_path, timing=CALM, settings=PATIENT) as stage:
+        stage.open()
+        stage.broker.place_order(stage.order("BUY", 3, away=1.0, ref="mine-1"))
+        stage.gateway.play("- {on: openOrder, action: drop, count: 12}")
+        stage.restart()
+        with pytest.raises(OrderRefusedError, match="unknown"):
+            stage.broker.place_order(stage.order("BUY", 1, ref="mine-2"))
+        assert wait_for(lambda: bool(stage.broker.open_trades()), 60.0)
+        record = stage.written().of("mine-1")
+        assert record is not None
+        assert record.state is IntentState.ACKED
+        number = count(3)
+        assert wait_for(
+            lambda: stage.attempt(stage.order("BUY", 1, ref=f"mine-{next(number)}")).trade is not None, 60.0
+        )
 
 
 def test_every_order_says_how_long_it_is_good_for(tmp_path: Path) -> None:

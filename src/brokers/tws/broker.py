@@ -330,6 +330,11 @@ class TwsBroker:
         self._check_connected()
         return tuple(self._session.book.done.values())
 
+    def unshown(self) -> frozenset[int]:
+        """The perm ids of working orders of which an orderStatus has come and no openOrder."""
+        self._check_connected()
+        return frozenset(self._session.book.unshown)
+
     def fills(self, *, since: datetime | None = None) -> tuple[Fill, ...]:
         """The day's executions with their commissions, oldest first."""
         self._check_connected()

@@ -80,6 +80,8 @@ class OrderBook:
         self.working: dict[int, Trade] = {}
         self.done: dict[int, Trade] = {}
         self.fills: dict[str, Fill] = {}
+        #: The perm ids of working orders whose status alone has come. A set that is replaced, never changed.
+        self.unshown: frozenset[int] = frozenset()
 
     @property
     def highest_id(self) -> int:
@@ -124,6 +126,7 @@ class OrderBook:
 
     def opened(self, found: OpenOrder) -> None:
         """An openOrder message."""
+        self._show(found.perm_id)
         if found.order.account not in ("", self.account):
             return
         record = self._find(found.client_id, found.order_id, found.perm_id, found.order.order_ref)
@@ -138,6 +141,7 @@ class OrderBook:
 
     def completed(self, found: OpenOrder) -> None:
         """A completedOrder message: one that was done by the time we asked. It bears no order id."""
+        self._show(found.perm_id)
         if found.order.account not in ("", self.account):
             return
         record = self._by_perm.get(found.perm_id)
@@ -155,6 +159,10 @@ class OrderBook:
         record = self._find(report.client_id, report.order_id, report.perm_id, reference)
         if record is None:
             _log.info("a status of an order that was not shown: %s", report.status)
+            if report.status.is_done:
+                self._show(report.perm_id)
+            elif report.perm_id:
+                self.unshown |= {report.perm_id}
             return
         self._remember_perm(record, report.perm_id)
         if report.filled > record.reported:
@@ -241,6 +249,10 @@ class OrderBook:
                 self._settle(record)
 
     # ----------------------------------------------------------------------------------------------------------------
+
+    def _show(self, perm_id: int) -> None:
+        if perm_id in self.unshown:
+            self.unshown -= {perm_id}
 
     def _new(self, order_id: OrderId, client_id: int, order: Order, origin: Origin) -> _Record:
         status, quantity = OrderStatus.PENDING_SUBMIT, order.quantity

@@ -199,6 +199,19 @@ def test_a_fill_after_a_cancellation_is_booked() -> None:
     assert now(found).status is OrderStatus.FILLED
 
 
+def test_a_status_alone_says_that_an_order_is_there_until_it_is_shown_or_done() -> None:
+    found = OrderBook(lambda: 1, [])
+    found.account, found.client_id = OURS, ME
+    found.reported(report("Submitted"))
+    assert found.unshown == {PERM}
+    found.opened(echo())
+    assert found.unshown == set()
+    other = replace(report("Submitted"), perm_id=PERM + 1, order_id=OrderId(8))
+    found.reported(other)
+    found.reported(replace(other, status=OrderStatus.CANCELLED))
+    assert found.unshown == set()
+
+
 def test_events_tell_each_change_once() -> None:
     found = book()
     for message in (echo("PreSubmitted"), echo("PreSubmitted")):
